@@ -1,0 +1,168 @@
+"""Picture files to checked RGB pictures, and the box that a heat map proposes to crop."""
+
+import math
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+from torchvision.datasets import ImageFolder
+
+MAX_PIXELS = 89_000_000  # Below Pillow's own limit, so that ours is the message that is read.
+
+
+class ImageError(ValueError):
+    """A picture file that cannot be used; the message names the file and what is wrong."""
+
+
+def load_image(path: str | os.PathLike) -> Image.Image:
+    """Open a picture as upright 8-bit RGB, whatever its format.
+
+    EXIF rotation is applied, transparency laid on white, 16-bit grey scaled to 8 bits; grey,
+    palette and CMYK pictures are converted. Of an animation the first picture is taken.
+
+    Args:
+        path: a picture file that Pillow can read, at most 89 megapixels.
+
+    Returns:
+        A decoded picture of mode RGB.
+
+    Raises:
+        ImageError: missing, a folder, not a picture, truncated, or too large (found out before it
+            is decoded).
+        TypeError: `path` is not a path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path: got {type(path).__name__}, expected a file name or a Path.")
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width}x{image.height} is over {MAX_PIXELS:,} pixels")
+            image.load()
+            return _to_rgb(_to_8_bit(ImageOps.exif_transpose(image)))
+    except Exception as error:  # Pillow's decoders raise nearly everything on broken files.
+        why = "it is a folder" if os.path.isdir(path) else error
+        raise ImageError(
+            f"path: {os.fspath(path)!r} could not be read: {why}; expected a whole picture file "
+            f"(JPEG, PNG, WebP, ...) of at most {MAX_PIXELS // 10**6} megapixels."
+        ) from error
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image, dtype=np.float64)
+    top = {"I": 65535.0, "F": 1.0 if values.max() <= 1 else 255.0}[image.mode[0]]
+    if not (values.min() >= 0 and values.max() <= top):  # Also refuses NaN.
+        raise ValueError(f"grey values beyond 0..{top:.0f} in mode {image.mode}")
+    return Image.fromarray((values * (255 / top)).round().astype(np.uint8))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return image.convert("RGB")
+
+
+def image_folder(
+    root: str | os.PathLike,
+    transform: Callable[[Image.Image], Any] | None = None,
+    *,
+    skip_broken: bool = False,
+) -> ImageFolder:
+    """A folder of class folders as a data set, with every file accounted for.
+
+    Args:
+        root: holds one folder per class, each with its pictures; hidden files do not count.
+        transform: applied to each picture, as a network's `preprocess`.
+        skip_broken: leave out files that are no pictures (they are listed in `.skipped`) instead
+            of raising. Every file is decoded once to find out.
+
+    Returns:
+        torchvision's `ImageFolder`, reading through `load_image`; `.skipped` lists what was left
+        out.
+
+    Raises:
+        ImageError: a file is no picture (it is named), or a truncated one (raised when reached).
+        ValueError: no such folder, no pictures, or fewer than two classes.
+    """
+    root, skipped = Path(root), []
+    if not root.is_dir():
+        raise ValueError(f"root: {root} is not a folder; expected a folder of class folders.")
+
+    def is_picture(path: str) -> bool:
+        if Path(path).name.startswith("."):
+            return False
+        try:
+            if skip_broken:
+                load_image(path)
+            else:
+                Image.open(path).close()  # The header only: the rest is checked when it is read.
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            if not skip_broken:
+                raise ImageError(
+                    f"root: {path} is not a picture; take it out, or pass skip_broken=True."
+                ) from error
+            skipped.append(Path(path))
+            return False
+        return True
+
+    classes = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if len(classes) < 2:
+        raise ValueError(
+            f"root: {root} has {len(classes)} class folders {classes}; expected at least two."
+        )
+    try:
+        dataset = ImageFolder(root, transform, loader=load_image, is_valid_file=is_picture)
+    except FileNotFoundError as error:
+        raise ValueError(f"root: a class folder in {root} holds no picture ({error}).") from error
+    dataset.skipped = skipped
+    return dataset
+
+
+def crop_box(
+    heatmap: Any, size: tuple[int, int], threshold: float = 0.5, margin: float = 0.1
+) -> tuple[int, int, int, int]:
+    """The smallest box around the upper part of a heat map, grown by a margin.
+
+    Args:
+        heatmap: (h, w) tensor or array, not negative; its cells tile the picture.
+        size: width and height of the picture in pixels, as `image.size`.
+        threshold: a cell is in the upper part from this share of the maximum on, in (0, 1].
+        margin: what is added on each side, as a share of the box's width and height.
+
+    Returns:
+        (left, upper, right, lower) in pixels, as `image.crop` takes it; never beyond the picture.
+        A flat map singles out nothing and gives the whole picture.
+
+    Raises:
+        ValueError: a map that is not (h, w), negative or not finite; another argument off range.
+    """
+    cells = np.asarray(heatmap, dtype=np.float64)
+    if cells.ndim != 2 or not cells.size or not np.isfinite(cells).all() or cells.min() < 0:
+        raise ValueError(
+            f"heatmap: got shape {cells.shape}, expected a finite, non-negative (h, w) map."
+        )
+    width, height = size
+    if min(width, height) < 1 or not 0 < threshold <= 1 or not 0 <= margin < math.inf:
+        raise ValueError(
+            f"size, threshold, margin: got {size}, {threshold}, {margin}; expected positive "
+            "pixels, a share in (0, 1] and a share of at least 0."
+        )
+    if cells.max() == cells.min():
+        return 0, 0, width, height
+    rows, columns = np.nonzero(cells >= threshold * cells.max())
+
+    def span(first: int, last: int, count: int, pixels: int) -> tuple[int, int]:
+        low, high = first * pixels / count, (last + 1) * pixels / count
+        grow = margin * (high - low)
+        return max(0, math.floor(low - grow)), min(pixels, math.ceil(high + grow))
+
+    left, right = span(columns.min(), columns.max(), cells.shape[1], width)
+    upper, lower = span(rows.min(), rows.max(), cells.shape[0], height)
+    return left, upper, right, lower

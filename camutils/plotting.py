@@ -1,0 +1,162 @@
+"""Heat maps on pictures, and figures of them that need no pyplot."""
+
+import difflib
+import io
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import matplotlib
+import matplotlib.figure
+import numpy as np
+from PIL import Image
+
+# On a new machine matplotlib announces its font cache on stderr, in the middle of a notebook.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+
+
+class Figure(matplotlib.figure.Figure):
+    """A matplotlib figure that a notebook shows as a picture without pyplot.
+
+    A pyplot figure is shown when its cell ends and once more if it is the cell's last value; this
+    one is shown only as a value.
+    """
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", bbox_inches="tight")
+        return buffer.getvalue()
+
+
+def overlay(
+    image: Image.Image, heatmap: Any, alpha: float = 0.4, colormap: str = "viridis"
+) -> Image.Image:
+    """Lay a heat map over a picture: (1 - alpha) * image + alpha * colour.
+
+    Args:
+        image: a PIL picture; it is taken as RGB and not changed.
+        heatmap: (h, w), tensor or array, in [0, 1]; interpolated to the picture's size.
+        alpha: opacity of the colours, in [0, 1].
+        colormap: any of matplotlib's; the default is perceptually even, "jet" is the sources'.
+
+    Returns:
+        An RGB picture of the same size.
+
+    Raises:
+        ValueError: a map that is not (h, w) in [0, 1], alpha off range, an unknown colour map.
+        TypeError: image is no PIL picture, or heatmap no numbers.
+    """
+    if not isinstance(image, Image.Image):
+        raise TypeError(f"image: got {type(image).__name__}, expected a PIL picture.")
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 <= alpha <= 1:
+        raise ValueError(f"alpha: got {alpha!r}, expected a number in [0, 1].")
+    if colormap not in matplotlib.colormaps:
+        near = difflib.get_close_matches(str(colormap), matplotlib.colormaps, n=3, cutoff=0.3)
+        raise ValueError(
+            f"colormap: matplotlib has no {colormap!r}; near ones: {', '.join(near) or 'viridis'}."
+        )
+    fine = cv2.resize(_check_heatmap(heatmap), image.size, interpolation=cv2.INTER_LINEAR)
+    colour = matplotlib.colormaps[colormap](fine, bytes=True)[..., :3]
+    picture = np.asarray(image.convert("RGB"))
+    return Image.fromarray(
+        cv2.addWeighted(picture, 1 - alpha, np.ascontiguousarray(colour), alpha, 0)
+    )
+
+
+def show_cam(
+    image: Image.Image,
+    heatmap: Any,
+    title: str | None = None,
+    *,
+    alpha: float = 0.4,
+    colormap: str = "viridis",
+) -> Figure:
+    """The picture, the heat map as it is (one square a cell), and the overlay, side by side.
+
+    Args:
+        image: as in `overlay`.
+        heatmap: as in `overlay`.
+        alpha: as in `overlay`.
+        colormap: as in `overlay`.
+        title: above the three, as the class and the network's name.
+
+    Returns:
+        A figure made without pyplot. Raises what `overlay` raises.
+    """
+    laid = overlay(image, heatmap, alpha, colormap)
+    cells = _check_heatmap(heatmap)
+    titles = ["picture", "heat map, {} x {} cells".format(*cells.shape), "overlay"]
+    return show_images([image, cells, laid], titles, suptitle=title, colormap=colormap)
+
+
+def show_images(
+    pictures: Sequence[Any],
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int | None = None,
+    suptitle: str | None = None,
+    colormap: str = "viridis",
+    width: float = 10.0,
+) -> Figure:
+    """Pictures and maps in a grid, each of the first one's proportions.
+
+    Args:
+        pictures: PIL pictures, or (h, w) tensors or arrays, which are drawn as matrices with
+            `colormap`, each by its own minimum and maximum.
+        titles: one for each.
+        columns: None for one row.
+        suptitle: above them all.
+        colormap: of the maps, any of matplotlib's.
+        width: of the figure in inches.
+
+    Returns:
+        A figure made without pyplot.
+
+    Raises:
+        ValueError: no pictures, or not as many titles as pictures.
+    """
+    if not len(pictures):
+        raise ValueError("pictures: got none, expected at least one.")
+    if titles is not None and len(titles) != len(pictures):
+        raise ValueError(f"titles: got {len(titles)} for {len(pictures)} pictures.")
+    columns = columns or len(pictures)
+    rows = -(-len(pictures) // columns)
+    shapes = [np.shape(_to_array(picture))[:2] for picture in pictures]
+    height, wide = shapes[0]
+    lines = max((title.count("\n") + 1 for title in titles), default=0) if titles else 0
+    cell = width / columns
+    figure = Figure(
+        figsize=(width, rows * (cell * height / wide + 0.22 * lines) + 0.35 * bool(suptitle)),
+        layout="constrained",
+    )
+    for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        axes.set_axis_off()
+        if i < len(pictures):
+            shown = _to_array(pictures[i])
+            axes.imshow(shown, cmap=colormap, aspect=shapes[i][1] * height / wide / shapes[i][0])
+            axes.set_title(titles[i] if titles is not None else "", fontsize=10)
+    figure.suptitle(suptitle or "", fontsize=12)
+    return figure
+
+
+def _to_array(picture: Any) -> np.ndarray:
+    if hasattr(picture, "detach"):  # A tensor; this module needs no torch to know one.
+        picture = picture.detach().cpu()
+    return np.asarray(picture)
+
+
+def _check_heatmap(heatmap: Any) -> np.ndarray:
+    try:
+        cells = _to_array(heatmap).astype(np.float32)
+    except (TypeError, ValueError) as error:
+        kind = type(heatmap).__name__
+        raise TypeError(f"heatmap: got {kind}, expected a tensor or array (h, w).") from error
+    if cells.ndim != 2 or not cells.size:
+        raise ValueError(f"heatmap: got shape {cells.shape}, expected (h, w).")
+    if not (cells.min() >= -1e-6 and cells.max() <= 1 + 1e-6):  # Also refuses NaN.
+        raise ValueError(
+            f"heatmap: got values from {cells.min():.3g} to {cells.max():.3g}, expected [0, 1]; "
+            "normalize_map scales it."
+        )
+    return cells.clip(0, 1)

@@ -1,0 +1,108 @@
+"""Photographic cut-outs on real backgrounds: scenes with an exactly known mask.
+
+`python -m camutils.scenes` writes the scenes of `data/scenes/recipes.json` anew.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps
+
+from .images import load_image
+from .paths import data_path, whole_file
+
+
+def compose_scene(
+    background: Image.Image, items: Sequence[Mapping[str, Any]]
+) -> tuple[Image.Image, list[np.ndarray]]:
+    """Lay cut-outs on a background, the first one farthest away.
+
+    Args:
+        background: an RGB picture, not changed.
+        items: for each `cutout` (a name in `data/cutouts`), `scale` (of its pixels), `at` (left,
+            top in pixels; it may reach over the edge), and optionally `flip` (mirror it), `sink`
+            (so many pixels of its feet fade into the ground), `shade` (opacity of the soft shadow
+            on the ground, 0 to 1), `tint` (three factors for red, green and blue).
+
+    Returns:
+        The scene, and for each item a bool mask (height, width) of what is to be seen of it:
+        True where it makes up at least half of the colour.
+    """
+    scene, masks = background.convert("RGB"), []
+    for item in items:
+        colour, alpha = _cutout(item)
+        left, top = item["at"]
+        if shade := item.get("shade", 0):
+            _lay(scene, Image.new("RGB", colour.size), *_shadow(alpha, shade), left, top)
+        canvas = _lay(scene, colour, alpha, 0, left, top)
+        seen = np.asarray(canvas) >= 128
+        masks = [mask & ~seen for mask in masks] + [seen]
+    return scene, masks
+
+
+def _cutout(item: Mapping[str, Any]) -> tuple[Image.Image, Image.Image]:
+    with Image.open(data_path("cutouts", f"{item['cutout']}.png")) as picture:
+        rgba = picture.convert("RGBA")
+    if item.get("flip"):
+        rgba = ImageOps.mirror(rgba)
+    size = tuple(max(1, round(side * item["scale"])) for side in rgba.size)
+    # Premultiplied, so that the colour of transparent pixels does not bleed into the edge.
+    rgba = rgba.convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA")
+    pixels = np.asarray(rgba).astype(np.float32)
+    if sink := item.get("sink", 0):
+        bottom = np.nonzero(pixels[..., 3].max(axis=1) > 127)[0][-1]
+        rows = np.arange(len(pixels))[:, None]
+        pixels[..., 3] *= np.clip((bottom - rows) / sink, 0, 1)
+    pixels[..., :3] *= item.get("tint", (1, 1, 1))
+    pixels = pixels.clip(0, 255).round().astype(np.uint8)
+    return Image.fromarray(pixels[..., :3]), Image.fromarray(pixels[..., 3])
+
+
+def _shadow(alpha: Image.Image, shade: float) -> tuple[Image.Image, int]:
+    """The cut-out's outline, flattened onto the ground at its feet: mask and offset downwards."""
+    width, height = alpha.size
+    flat = max(1, height // 6)
+    mask = Image.new("L", alpha.size)
+    mask.paste(alpha.resize((width, flat)), (0, height - flat))
+    mask = mask.filter(ImageFilter.GaussianBlur(flat / 4))
+    return mask.point(lambda value: round(value * shade)), flat // 3
+
+
+def _lay(
+    scene: Image.Image, colour: Image.Image, alpha: Image.Image, down: int, left: int, top: int
+) -> Image.Image:
+    canvas = Image.new("L", scene.size)
+    canvas.paste(alpha, (left, top + down))
+    scene.paste(colour, (left, top + down), alpha)
+    return canvas
+
+
+def main() -> None:
+    """Write every scene of the recipes, with one mask for each item, into `data/scenes`."""
+    recipes = json.loads(data_path("scenes", "recipes.json").read_text("utf-8"))["scenes"]
+    for name, recipe in recipes.items():
+        background = load_image(data_path("backgrounds", recipe["background"]))
+        background = ImageOps.fit(
+            background, recipe["size"], Image.Resampling.LANCZOS, centering=recipe["centering"]
+        )
+        scene, masks = compose_scene(background, recipe["items"])
+        with whole_file(data_path("scenes", f"{name}.jpg")) as path:
+            scene.save(path, quality=92)
+        for key in dict.fromkeys(item["cutout"] for item in recipe["items"]):
+            mask = np.any(
+                [
+                    m
+                    for m, item in zip(masks, recipe["items"], strict=True)
+                    if item["cutout"] == key
+                ],
+                axis=0,
+            )
+            with whole_file(data_path("scenes", f"{name}_{key}_mask.png")) as path:
+                Image.fromarray(mask.astype(np.uint8) * 255).save(path)
+        print(f"data/scenes/{name}.jpg and its masks")
+
+
+if __name__ == "__main__":
+    main()
