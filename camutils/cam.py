@@ -104,6 +104,8 @@ def grad_cam(
         return leaves[0].clone()  # The next module may be an in-place ReLU: it gets a copy.
 
     with torch.inference_mode(False), torch.no_grad():
+        if x.is_inference():
+            x = x.clone()  # Autograd takes no inference tensor, should x come back after the layer.
         handle = target.register_forward_hook(cut)
         try:
             logits = model(x)
@@ -250,9 +252,9 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
                 "could mean K classes for every picture (pass a list) or one class for each "
                 "picture (pass a tensor (N, 1))."
             )
-        chosen = torch.as_tensor(classes)
-        if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
-            raise TypeError(f"classes: got {chosen.dtype}, expected whole numbers.")
+        if "int" not in str(classes.dtype):  # As NumPy and torch both write whole numbers.
+            raise TypeError(f"classes: got {classes.dtype}, expected whole numbers.")
+        chosen = torch.as_tensor(classes).to(torch.int64)
         if chosen.ndim == 0:
             chosen = chosen.expand(n, 1)
     else:
@@ -273,4 +275,4 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
     if chosen.min() < 0 or chosen.max() >= n_classes:
         off = chosen[(chosen < 0) | (chosen >= n_classes)][0].item()
         raise ValueError(f"classes: got {off}, expected 0 to {n_classes - 1}.")
-    return chosen.to(torch.int64)
+    return chosen

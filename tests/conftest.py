@@ -1,5 +1,6 @@
 """Settings that must stand before any kernel starts, and what several tests share."""
 
+import functools
 import os
 
 os.environ["CAMUTILS_WEIGHTS"] = "embedded"
@@ -7,10 +8,18 @@ os.environ["CAMUTILS_WEIGHTS"] = "embedded"
 import matplotlib.font_manager  # noqa: F401  Builds its cache here, not inside a notebook.
 import pytest
 
-from camutils import data_path, load_image
+from camutils import data_path, load_classifier, load_image
 
 
 @pytest.fixture(scope="session")
 def elephants():
     """The composite of the two elephants, 640x480, RGB."""
     return load_image(data_path("scenes", "elephants.jpg"))
+
+
+@pytest.fixture(scope="session")
+def classifier():
+    """`classifier(name)`: the embedded network, or the real one with random weights; built once."""
+    return functools.cache(
+        lambda name: load_classifier(name, "embedded" if "lite0" in name else "random")
+    )
