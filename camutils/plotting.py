@@ -4,6 +4,7 @@ import difflib
 import io
 import logging
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import cv2
@@ -11,6 +12,8 @@ import matplotlib
 import matplotlib.figure
 import numpy as np
 from PIL import Image
+
+from .images import as_array, as_heatmap, to_rgb
 
 # On a new machine matplotlib announces its font cache on stderr, in the middle of a notebook.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
@@ -49,16 +52,18 @@ def overlay(
     """
     if not isinstance(image, Image.Image):
         raise TypeError(f"image: got {type(image).__name__}, expected a PIL picture.")
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 <= alpha <= 1:
+    if not min(image.size):
+        raise ValueError(f"image: got size {image.size}, expected at least one pixel.")
+    if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0 <= alpha <= 1:
         raise ValueError(f"alpha: got {alpha!r}, expected a number in [0, 1].")
-    if colormap not in matplotlib.colormaps:
+    if not isinstance(colormap, str) or colormap not in matplotlib.colormaps:
         near = difflib.get_close_matches(str(colormap), matplotlib.colormaps, n=3, cutoff=0.3)
         raise ValueError(
             f"colormap: matplotlib has no {colormap!r}; near ones: {', '.join(near) or 'viridis'}."
         )
     fine = cv2.resize(_check_heatmap(heatmap), image.size, interpolation=cv2.INTER_LINEAR)
     colour = matplotlib.colormaps[colormap](fine, bytes=True)[..., :3]
-    picture = np.asarray(image.convert("RGB"))
+    picture = np.asarray(to_rgb(image))
     return Image.fromarray(
         cv2.addWeighted(picture, 1 - alpha, np.ascontiguousarray(colour), alpha, 0)
     )
@@ -99,7 +104,7 @@ def show_images(
     colormap: str = "viridis",
     width: float = 10.0,
 ) -> Figure:
-    """Pictures and maps in a grid, each of the first one's proportions.
+    """Pictures and maps in a grid, all drawn in the proportions of the first picture.
 
     Args:
         pictures: PIL pictures, or (h, w) tensors or arrays, which are drawn as matrices with
@@ -122,8 +127,8 @@ def show_images(
         raise ValueError(f"titles: got {len(titles)} for {len(pictures)} pictures.")
     columns = columns or len(pictures)
     rows = -(-len(pictures) // columns)
-    shapes = [np.shape(_to_array(picture))[:2] for picture in pictures]
-    height, wide = shapes[0]
+    arrays = [as_array(to_rgb(p) if isinstance(p, Image.Image) else p) for p in pictures]
+    height, wide = next((a for a in arrays if a.ndim == 3), arrays[0]).shape[:2]
     lines = max((title.count("\n") + 1 for title in titles), default=0) if titles else 0
     cell = width / columns
     figure = Figure(
@@ -132,31 +137,19 @@ def show_images(
     )
     for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.set_axis_off()
-        if i < len(pictures):
-            shown = _to_array(pictures[i])
-            axes.imshow(shown, cmap=colormap, aspect=shapes[i][1] * height / wide / shapes[i][0])
+        if i < len(arrays):
+            shape = arrays[i].shape
+            axes.imshow(arrays[i], cmap=colormap, aspect=shape[1] * height / wide / shape[0])
             axes.set_title(titles[i] if titles is not None else "", fontsize=10)
     figure.suptitle(suptitle or "", fontsize=12)
     return figure
 
 
-def _to_array(picture: Any) -> np.ndarray:
-    if hasattr(picture, "detach"):  # A tensor; this module needs no torch to know one.
-        picture = picture.detach().cpu()
-    return np.asarray(picture)
-
-
 def _check_heatmap(heatmap: Any) -> np.ndarray:
-    try:
-        cells = _to_array(heatmap).astype(np.float32)
-    except (TypeError, ValueError) as error:
-        kind = type(heatmap).__name__
-        raise TypeError(f"heatmap: got {kind}, expected a tensor or array (h, w).") from error
-    if cells.ndim != 2 or not cells.size:
-        raise ValueError(f"heatmap: got shape {cells.shape}, expected (h, w).")
+    cells = as_heatmap(heatmap)
     if not (cells.min() >= -1e-6 and cells.max() <= 1 + 1e-6):  # Also refuses NaN.
         raise ValueError(
             f"heatmap: got values from {cells.min():.3g} to {cells.max():.3g}, expected [0, 1]; "
             "normalize_map scales it."
         )
-    return cells.clip(0, 1)
+    return cells.clip(0, 1).astype(np.float32)

@@ -1,0 +1,37 @@
+"""What `jupyter nbconvert` does with our notebooks on their way to pages and slides."""
+
+import re
+from typing import Any
+
+from nbconvert.preprocessors import Preprocessor
+from nbformat import NotebookNode
+
+
+class PageLinks(Preprocessor):
+    """Links from notebook to notebook become links from page to page."""
+
+    def preprocess(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        """Turn `](other.ipynb#place)` into `](other.html#place)`."""
+        for cell in nb.cells:
+            if cell.cell_type == "markdown":
+                cell.source = re.sub(r"(\]\([\w./-]+)\.ipynb(?=[#)])", r"\1.html", cell.source)
+        return nb, resources
+
+
+class FigureSlides(Preprocessor):
+    """Keep the cells tagged `slide`, each as a slide of its own, without code and text output."""
+
+    def preprocess(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        """Mark the tagged cells as nbconvert's slides want it and drop the others."""
+        kept = []
+        for cell in nb.cells:
+            if "slide" in cell.metadata.get("tags", []):
+                cell.metadata["slideshow"] = {"slide_type": "slide"}
+                kept.append(cell)
+        nb.cells = kept
+        resources.setdefault("global_content_filter", {})["include_input"] = False
+        return nb, resources
