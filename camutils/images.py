@@ -38,12 +38,13 @@ def load_image(path: str | os.PathLike) -> Image.Image:
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path: got {type(path).__name__}, expected a file name or a Path.")
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width}x{image.height} is over {MAX_PIXELS:,} pixels")
-            image.load()
-            return _to_rgb(_to_8_bit(ImageOps.exif_transpose(image)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks, as on damaged EXIF data.
+            with Image.open(path) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise ValueError(f"{image.width}x{image.height} is over {MAX_PIXELS:,} pixels")
+                image.load()
+                return to_rgb(ImageOps.exif_transpose(image))
     except Exception as error:  # Pillow's decoders raise nearly everything on broken files.
         why = "it is a folder" if os.path.isdir(path) else error
         raise ImageError(
@@ -52,17 +53,14 @@ def load_image(path: str | os.PathLike) -> Image.Image:
         ) from error
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    if not image.mode.startswith(("I", "F")):
-        return image
-    values = np.asarray(image, dtype=np.float64)
-    top = {"I": 65535.0, "F": 1.0 if values.max() <= 1 else 255.0}[image.mode[0]]
-    if not (values.min() >= 0 and values.max() <= top):  # Also refuses NaN.
-        raise ValueError(f"grey values beyond 0..{top:.0f} in mode {image.mode}")
-    return Image.fromarray((values * (255 / top)).round().astype(np.uint8))
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB, with what is transparent on white and 16-bit or floating grey scaled."""
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image, dtype=np.float64)
+        top = 65535 if image.mode.startswith("I") else 1 if values.max() <= 1 else 255
+        if not (values.min() >= 0 and values.max() <= top):  # Also refuses NaN.
+            raise ValueError(f"image: got grey values beyond 0 to {top} in mode {image.mode}")
+        image = Image.fromarray((values * (255 / top)).round().astype(np.uint8))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
@@ -96,7 +94,7 @@ def image_folder(
         raise ValueError(f"root: {root} is not a folder; expected a folder of class folders.")
 
     def is_picture(path: str) -> bool:
-        if Path(path).name.startswith("."):
+        if any(part.startswith(".") for part in Path(path).relative_to(root).parts):
             return False
         try:
             if skip_broken:
@@ -112,17 +110,43 @@ def image_folder(
             return False
         return True
 
-    classes = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if len(classes) < 2:
-        raise ValueError(
-            f"root: {root} has {len(classes)} class folders {classes}; expected at least two."
-        )
     try:
-        dataset = ImageFolder(root, transform, loader=load_image, is_valid_file=is_picture)
+        dataset = _ImageFolder(root, transform, loader=load_image, is_valid_file=is_picture)
     except FileNotFoundError as error:
         raise ValueError(f"root: a class folder in {root} holds no picture ({error}).") from error
     dataset.skipped = skipped
     return dataset
+
+
+class _ImageFolder(ImageFolder):
+    """One for whom hidden folders, as `.ipynb_checkpoints`, are no classes."""
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        folders = (path for path in Path(directory).iterdir() if path.is_dir())
+        classes = sorted(path.name for path in folders if not path.name.startswith("."))
+        if len(classes) < 2:
+            raise ValueError(
+                f"root: got {len(classes)} class folders {classes} in {directory}, expected at "
+                "least two."
+            )
+        return classes, {name: i for i, name in enumerate(classes)}
+
+
+def as_heatmap(heatmap: Any) -> np.ndarray:
+    """A map (h, w), tensor or array, as float64; TypeError or ValueError if it is none."""
+    try:
+        cells = as_array(heatmap).astype(np.float64, casting="same_kind")
+    except (TypeError, ValueError) as error:
+        kind = type(heatmap).__name__
+        raise TypeError(f"heatmap: got {kind}, expected a tensor or array (h, w).") from error
+    if cells.ndim != 2 or not cells.size:
+        raise ValueError(f"heatmap: got shape {cells.shape}, expected (h, w).")
+    return cells
+
+
+def as_array(values: Any) -> np.ndarray:
+    """What NumPy takes, and tensors of any precision, with or without a gradient."""
+    return np.asarray(values.detach().cpu().double() if hasattr(values, "detach") else values)
 
 
 def crop_box(
@@ -142,16 +166,18 @@ def crop_box(
 
     Raises:
         ValueError: a map that is not (h, w), negative or not finite; another argument off range.
+        TypeError: a heatmap of no numbers.
     """
-    cells = np.asarray(heatmap, dtype=np.float64)
-    if cells.ndim != 2 or not cells.size or not np.isfinite(cells).all() or cells.min() < 0:
+    cells = as_heatmap(heatmap)
+    if not (cells.min() >= 0 and cells.max() < math.inf):  # Also refuses NaN.
         raise ValueError(
-            f"heatmap: got shape {cells.shape}, expected a finite, non-negative (h, w) map."
+            f"heatmap: got values from {cells.min():.3g} to {cells.max():.3g}, expected finite "
+            "ones of at least 0."
         )
     width, height = size
     if min(width, height) < 1 or not 0 < threshold <= 1 or not 0 <= margin < math.inf:
         raise ValueError(
-            f"size, threshold, margin: got {size}, {threshold}, {margin}; expected positive "
+            f"size, threshold, margin: got {size}, {threshold}, {margin}, expected positive "
             "pixels, a share in (0, 1] and a share of at least 0."
         )
     if cells.max() == cells.min():
