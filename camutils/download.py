@@ -1,9 +1,10 @@
 """`python -m camutils.download vgg19 densenet201 elephants`: fetch once what `auto` then uses."""
 
 import argparse
-import shutil
 import sys
 import urllib.request
+from http.client import HTTPException
+from pathlib import Path
 
 from .images import ImageError, load_image
 from .models import WeightsError, download_weights
@@ -12,7 +13,7 @@ from .paths import data_path, whole_file
 ORIGINALS = {"elephants": "https://img-datasets.s3.amazonaws.com/elephant.jpg"}
 
 
-def download_original(name: str) -> str:
+def download_original(name: str) -> Path:
     """Fetch a photograph of the sources into `data/originals`, unless it is there.
 
     Args:
@@ -20,7 +21,7 @@ def download_original(name: str) -> str:
             ours to redistribute, so every reader fetches a copy.
 
     Returns:
-        The path of the picture. It appears whole or not at all.
+        The picture's file. It appears whole or not at all.
 
     Raises:
         ValueError: an unknown name.
@@ -28,16 +29,21 @@ def download_original(name: str) -> str:
     """
     if name not in ORIGINALS:
         raise ValueError(f"name: got {name!r}, expected one of {', '.join(ORIGINALS)}.")
-    path = data_path("originals", f"{name}.jpg")
-    if not path.is_file():
+    path, url = data_path("originals", f"{name}.jpg"), ORIGINALS[name]
+    if path.is_file():
+        return path
+    try:
         with whole_file(path) as temporary:
-            with (
-                urllib.request.urlopen(ORIGINALS[name], timeout=30) as answer,
-                open(temporary, "wb") as file,
-            ):
-                shutil.copyfileobj(answer, file)
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                temporary.write_bytes(answer.read())
             load_image(temporary)
-    return str(path)
+    except ImageError as error:
+        raise ImageError(
+            f"name: what {url} sent for {name} is no picture; kept nothing."
+        ) from error
+    except (OSError, HTTPException) as error:
+        raise OSError(f"name: {name} could not be fetched from {url} ({error}).") from error
+    return path
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,13 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             path = download_original(name) if name in ORIGINALS else download_weights(name)
             print(f"{name}: {path}")
-        except ImageError:
-            failed = 1
-            print(f"{name}: what {ORIGINALS[name]} sent is no picture; kept nothing.")
-        except OSError as error:
-            failed = 1
-            print(f"{name}: {ORIGINALS[name]} could not be fetched ({error}); kept nothing.")
-        except (WeightsError, ValueError) as error:
+        except (OSError, WeightsError, ValueError) as error:
             failed = 1
             print(error)
     return failed

@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
@@ -289,7 +290,7 @@ def _download(enum: models.WeightsEnum, name: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         digest = path.stem.rsplit("-", 1)[-1]  # Names end in the start of the file's SHA-256.
         torch.hub.download_url_to_file(enum.url, str(path), digest, progress=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         raise WeightsError(
             f"name: {name} could not be downloaded from {enum.url} ({error}). Try again with a "
             "network, or use weights='embedded', which needs none."
@@ -313,8 +314,10 @@ def _read(path: Path, remedy: str) -> dict[str, Tensor]:
             f"weights: {path} is not a whole checkpoint of tensors only ({first_line}). "
             f"Remedy: {remedy}."
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise WeightsError(f"weights: {path} holds no dict of tensors. Remedy: {remedy}.")
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
+        raise WeightsError(f"weights: {path} holds no dict of named tensors. Remedy: {remedy}.")
     return state
 
 

@@ -1,0 +1,237 @@
+"""Downloads that break in every way leave nothing behind; the next is as good as a first."""
+
+import contextlib
+import hashlib
+import http.server
+import io
+import multiprocessing
+import re
+import socket
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import models
+
+from camutils import ImageError, WeightsError, download, load_classifier
+from camutils.models import download_weights
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Gives `content`, in the way that `manner` says; `half_sent` is set when half of it is out."""
+
+    content, manner, requests = b"", "whole", 0
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.half_sent, self.go_on = threading.Event(), threading.Event()
+
+    def url(self, name):
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        server.requests += 1
+        if server.manner == "gibberish":
+            self.wfile.write(b"welcome to the hotel's network\r\n\r\n")
+            return
+        if server.manner == "missing":
+            self.send_error(404)
+            return
+        body = bytes(len(server.content)) if server.manner == "wrong" else server.content
+        self.send_response(200)
+        if server.manner != "unannounced":
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            server.half_sent.set()
+            if server.manner == "stalls":
+                server.go_on.wait(30)
+            elif server.manner not in ("breaks", "unannounced"):
+                self.wfile.write(body[len(body) // 2 :])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.go_on.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The empty checkpoint folder of a torch hub cache of our own."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    return tmp_path / "hub" / "checkpoints"
+
+
+@pytest.fixture(scope="session")
+def checkpoint(classifier):
+    buffer = io.BytesIO()
+    torch.save(classifier("resnet18").model.state_dict(), buffer)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def resnet18(server, checkpoint, monkeypatch):
+    """torchvision's ResNet-18, published on the server; gives the name of the file."""
+    name = f"resnet18-{hashlib.sha256(checkpoint).hexdigest()[:8]}.pth"
+    real, server.content = models.ResNet18_Weights.DEFAULT, checkpoint
+    weights = SimpleNamespace(url=server.url(name), meta=real.meta, transforms=real.transforms)
+    monkeypatch.setattr(models, "get_model_weights", lambda _: SimpleNamespace(DEFAULT=weights))
+    return name
+
+
+def test_a_download_comes_whole_and_only_once(server, folder, resnet18, checkpoint, classifier):
+    network = load_classifier("resnet18", "pretrained")
+    assert network.name == "resnet18"
+    expected = classifier("resnet18").model.state_dict()
+    assert all(torch.equal(v, expected[k]) for k, v in network.model.state_dict().items())
+    assert [path.name for path in folder.iterdir()] == [resnet18]
+    assert (folder / resnet18).read_bytes() == checkpoint
+    assert download_weights("resnet18") == folder / resnet18
+    assert load_classifier("resnet18", "auto").name == "resnet18"
+    assert server.requests == 1
+
+
+@pytest.mark.parametrize("manner", ["breaks", "unannounced", "wrong", "gibberish", "missing"])
+def test_a_broken_download_leaves_nothing_behind(server, folder, resnet18, checkpoint, manner):
+    server.manner = manner
+    with pytest.raises(WeightsError, match=r"^name: resnet18 could not be downloaded from http"):
+        load_classifier("resnet18", "pretrained")
+    assert list(folder.iterdir()) == []
+    assert load_classifier("resnet18", "auto").name == "efficientnet_lite0"
+    server.manner = "whole"
+    assert download_weights("resnet18").read_bytes() == checkpoint
+    assert [path.name for path in folder.iterdir()] == [resnet18]
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork"
+)
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_after_a_kill_in_the_middle_the_next_run_is_as_good_as_a_first(
+    server, folder, resnet18, checkpoint
+):
+    server.manner = "stalls"
+    child = multiprocessing.get_context("fork").Process(target=download_weights, args=["resnet18"])
+    child.start()
+    assert server.half_sent.wait(30)
+    deadline = time.monotonic() + 30
+    while not list(folder.glob("*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    child.kill()
+    child.join()
+    assert child.exitcode == -9
+    assert not (folder / resnet18).exists()
+    server.manner = "whole"
+    assert load_classifier("resnet18", "auto").name == "efficientnet_lite0"
+    assert load_classifier("resnet18", "pretrained").name == "resnet18"
+    assert (folder / resnet18).read_bytes() == checkpoint
+
+
+def test_an_interrupt_in_the_middle_leaves_nothing_behind(folder, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("torch.hub.urlopen", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        download_weights("resnet18")
+    assert list(folder.iterdir()) == []
+    assert socket.getdefaulttimeout() is None
+
+
+def test_a_refused_connection_says_what_to_do(folder, monkeypatch):
+    def refuse(*args, **kwargs):
+        assert socket.getdefaulttimeout() == 30
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    for weights in ("pretrained", None):
+        monkeypatch.setenv("CAMUTILS_WEIGHTS", "pretrained")
+        with pytest.raises(
+            WeightsError,
+            match=r"^name: squeezenet1_1 .*https://.*squeezenet1_1-.*refused.*weights='embedded'",
+        ):
+            load_classifier("squeezenet1_1", weights)
+    assert list(folder.iterdir()) == []
+    assert socket.getdefaulttimeout() is None
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
+    with pytest.raises(WeightsError, match=r"^name: resnet18 could not .*file"):
+        download_weights("resnet18")
+
+
+def test_the_embedded_network_needs_no_download():
+    with pytest.raises(ValueError, match=r"^name: efficientnet_lite0 is embedded"):
+        download_weights("efficientnet_lite0")
+
+
+@pytest.fixture
+def originals(server, tmp_path, monkeypatch):
+    """A data folder of our own, whose elephants are published on the server."""
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)
+    Image.fromarray(pixels).save(buffer, "JPEG")
+    server.content = buffer.getvalue()
+    monkeypatch.setenv("CAMUTILS_DATA", str(tmp_path))
+    monkeypatch.setitem(download.ORIGINALS, "elephants", server.url("elephant.jpg"))
+    return tmp_path / "originals"
+
+
+def test_the_books_photograph_is_fetched_once(server, originals, capsys):
+    assert download.main(["elephants"]) == 0
+    assert capsys.readouterr().out == f"elephants: {originals / 'elephants.jpg'}\n"
+    assert (originals / "elephants.jpg").read_bytes() == server.content
+    assert download.main(["elephants"]) == 0
+    assert server.requests == 1
+
+
+@pytest.mark.parametrize("manner", ["breaks", "unannounced", "wrong", "gibberish", "missing"])
+def test_a_photograph_that_does_not_come_whole_leaves_nothing_behind(
+    server, originals, capsys, manner
+):
+    server.manner = manner
+    expected = ImageError if manner in ("unannounced", "wrong") else OSError
+    with pytest.raises(expected, match=r"^name: .*elephants"):
+        download.download_original("elephants")
+    assert download.main(["elephants"]) == 1
+    assert re.match(r"name: .*http://.*elephant\.jpg", capsys.readouterr().out)
+    assert list(originals.iterdir()) == []
+    server.manner = "whole"
+    assert download.main(["elephants"]) == 0
+    assert [path.name for path in originals.iterdir()] == ["elephants.jpg"]
+
+
+def test_the_command_goes_on_after_a_failure_and_says_so(server, folder, resnet18, capsys):
+    assert download.main(["vgg91", "vit_b_16", "resnet18"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("name: there is no network 'vgg91'; near ones: vgg19")
+    assert lines[1].startswith("name: vit_b_16 is a vision transformer")
+    assert lines[2] == f"resnet18: {folder / resnet18}"
+
+
+def test_the_command_without_a_name_explains_itself(capsys):
+    with pytest.raises(SystemExit):
+        download.main([])
+    assert "python -m camutils.download" in capsys.readouterr().err
