@@ -8,15 +8,17 @@ from nbformat import NotebookNode
 
 
 class PageLinks(Preprocessor):
-    """Links from notebook to notebook become links from page to page."""
+    """Links from notebook to notebook become links from page to page, all in one folder."""
 
     def preprocess(
         self, nb: NotebookNode, resources: dict[str, Any]
     ) -> tuple[NotebookNode, dict[str, Any]]:
-        """Turn `](other.ipynb#place)` into `](other.html#place)`."""
+        """Turn `](folder/other.ipynb#place)` into `](other.html#place)`."""
         for cell in nb.cells:
             if cell.cell_type == "markdown":
-                cell.source = re.sub(r"(\]\([\w./-]+)\.ipynb(?=[#)])", r"\1.html", cell.source)
+                cell.source = re.sub(
+                    r"\]\((?:[\w.-]+/)*([\w.-]+)\.ipynb(?=[#)])", r"](\1.html", cell.source
+                )
         return nb, resources
 
 

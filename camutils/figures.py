@@ -32,7 +32,7 @@ def show_figure(figure: Figure, name: str, caption: str, pictures: Sequence[Path
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise ValueError(f"name: got {name!r}, expected small letters, digits and hyphens.")
     credits = " ".join(dict.fromkeys(credit(picture) for picture in pictures))
-    display(figure, metadata={"image/png": {"alt": caption}})
+    display(figure)
     display(Markdown(f"**Figure {name}.** {caption} {credits and f'*{credits}*'}".strip()))
     if folder := os.environ.get("CAMUTILS_FIGURES"):
         _write(figure, name, f"{caption} {credits}".strip(), data_path().parent / folder)
