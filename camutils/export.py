@@ -23,7 +23,7 @@ class PageLinks(Preprocessor):
 
 
 class FigureSlides(Preprocessor):
-    """Keep the cells tagged `slide`, each as a slide of its own, without code and text output."""
+    """Keep the cells tagged `slide`, each as a slide of its own (`--no-input` hides code)."""
 
     def preprocess(
         self, nb: NotebookNode, resources: dict[str, Any]
@@ -35,5 +35,4 @@ class FigureSlides(Preprocessor):
                 cell.metadata["slideshow"] = {"slide_type": "slide"}
                 kept.append(cell)
         nb.cells = kept
-        resources.setdefault("global_content_filter", {})["include_input"] = False
         return nb, resources
