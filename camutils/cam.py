@@ -169,10 +169,11 @@ def normalize_map(map: Map) -> Map:
     map = map if map.is_floating_point() else map.float()
     if not map.isfinite().all():
         raise ValueError("map: got NaN or inf, expected finite values.")
-    half = map / 2  # The span of two huge values overflows, that of their halves does not.
-    low, high = half.amin((-2, -1), keepdim=True), half.amax((-2, -1), keepdim=True)
+    # The span of two huge values overflows, that of their halves does not; tiny ones stay exact.
+    map = map / torch.where(map.abs().amax((-2, -1), keepdim=True) > 1, 2, 1)
+    low, high = map.amin((-2, -1), keepdim=True), map.amax((-2, -1), keepdim=True)
     flat = high == low
-    return torch.where(flat, 0, (half - low) / torch.where(flat, 1, high - low))
+    return torch.where(flat, 0, (map - low) / torch.where(flat, 1, high - low))
 
 
 def _find_layer(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Module]:
