@@ -345,7 +345,7 @@ def check_04_3(answer: Any, features: Tensor, weight: Tensor, logits: Tensor) ->
         return
     order = logits.argsort(dim=1, descending=True)
     first, second, third, last = (
-        class_activation_map(features, weight, order[:, k : k + 1])[:, 0] for k in (0, 1, 2, -1)
+        class_activation_map(features, weight, order[:, [k]])[:, 0] for k in (0, 1, 2, -1)
     )
     if answer.ndim == 4 and answer.shape[1] == 1:
         answer = answer[:, 0]

@@ -4,6 +4,8 @@
 """
 
 import json
+import math
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +14,62 @@ from PIL import Image, ImageFilter, ImageOps
 
 from .images import load_image
 from .paths import data_path, whole_file
+
+ANIMALS = (
+    "bear", "capybara", "chimp", "crowned_crane", "elephant",
+    "giraffe", "helmeted_guineafowl", "iguana", "koala", "lion",
+    "otter", "peacock", "pelican", "tiger", "wildboar",
+)  # fmt: skip
+BACKGROUNDS = ("dune", "greenmeadow", "raindrops", "storm", "wood")
+
+
+def seeded_recipes(seed: int = 0, size: int = 448) -> list[dict[str, Any]]:
+    """Recipes of 75 scenes: each of `ANIMALS` on each of `BACKGROUNDS`, animal by animal.
+
+    Place, size, mirroring and the background's crop are drawn at random. The animal is wholly
+    inside, its longer side 50 to 70 % of the picture's, and the middle of its box at least 18 % of
+    the picture's side off the middle of the picture.
+
+    Args:
+        seed: the same seed gives the same scenes, on any machine.
+        size: width and height of the scenes in pixels.
+
+    Returns:
+        Recipes as in `data/scenes/recipes.json`, for `scene_from_recipe`.
+    """
+    draw = random.Random(seed)
+    recipes = []
+    for cutout in ANIMALS:
+        with Image.open(data_path("cutouts", f"{cutout}.png")) as picture:
+            sides = picture.size
+        for background in BACKGROUNDS:
+            scale = draw.uniform(0.5, 0.7) * size / max(sides)
+            free = [size - round(side * scale) for side in sides]
+            while True:
+                at = [draw.randint(0, room) for room in free]
+                off = [left - room / 2 for left, room in zip(at, free, strict=True)]
+                if math.hypot(*off) >= 0.18 * size:
+                    break
+            recipes.append(
+                {
+                    "background": f"{background}.jpg",
+                    "size": [size, size],
+                    "centering": [draw.random(), draw.random()],
+                    "items": [
+                        {"cutout": cutout, "scale": scale, "at": at, "flip": draw.random() < 0.5}
+                    ],
+                }
+            )
+    return recipes
+
+
+def scene_from_recipe(recipe: Mapping[str, Any]) -> tuple[Image.Image, list[np.ndarray]]:
+    """The scene of a recipe and its masks, as `compose_scene` gives them."""
+    background = load_image(data_path("backgrounds", recipe["background"]))
+    background = ImageOps.fit(
+        background, recipe["size"], Image.Resampling.LANCZOS, centering=recipe["centering"]
+    )
+    return compose_scene(background, recipe["items"])
 
 
 def compose_scene(
@@ -83,11 +141,7 @@ def main() -> None:
     """Write every scene of the recipes, with one mask for each item, into `data/scenes`."""
     recipes = json.loads(data_path("scenes", "recipes.json").read_text("utf-8"))["scenes"]
     for name, recipe in recipes.items():
-        background = load_image(data_path("backgrounds", recipe["background"]))
-        background = ImageOps.fit(
-            background, recipe["size"], Image.Resampling.LANCZOS, centering=recipe["centering"]
-        )
-        scene, masks = compose_scene(background, recipe["items"])
+        scene, masks = scene_from_recipe(recipe)
         with whole_file(data_path("scenes", f"{name}.jpg")) as path:
             scene.save(path, quality=92)
         for key in dict.fromkeys(item["cutout"] for item in recipe["items"]):
