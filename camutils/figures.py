@@ -31,7 +31,7 @@ def show_figure(figure: Figure, name: str, caption: str, pictures: Sequence[Path
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise ValueError(f"name: got {name!r}, expected small letters, digits and hyphens.")
-    credits = " ".join(dict.fromkeys(credit(picture) for picture in pictures))
+    credits = _credits(pictures)
     display(figure)
     display(Markdown(f"**Figure {name}.** {caption} {credits and f'*{credits}*'}".strip()))
     if folder := os.environ.get("CAMUTILS_FIGURES"):
@@ -51,6 +51,18 @@ def credit(picture: Path) -> str:
             if row["file"] == inside:
                 return f"Picture: {row['title']}, {row['author']}, {row['licence']}."
     return f"Picture: {picture.name}, the reader's own."
+
+
+def _credits(pictures: Sequence[Path]) -> str:
+    """The credits of several pictures, one sentence for those of one author and licence."""
+    titles: dict[str, list[str]] = {}
+    for sentence in dict.fromkeys(credit(picture) for picture in pictures):
+        title, _, rest = sentence.removeprefix("Picture: ").partition(", ")
+        titles.setdefault(rest, []).append(title)
+    return " ".join(
+        f"Picture{'s' * (len(some) > 1)}: {'; '.join(some)}, {rest}"
+        for rest, some in titles.items()
+    )
 
 
 def _write(figure: Figure, name: str, caption: str, folder: Path) -> None:
