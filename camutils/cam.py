@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .checks import check, check_module, check_tensor, check_type, describe
+
 Map = TypeVar("Map", Tensor, np.ndarray)
 Classes = int | Sequence[int] | Tensor
 
@@ -40,18 +42,14 @@ def class_activation_map(features: Tensor, weight: Tensor, classes: Classes) -> 
         ValueError: shapes that do not fit, a class out of range, NaN.
         TypeError: not tensors, or classes that are not whole numbers.
     """
-    _check_tensor("features", features, "(N, C, h, w)")
-    _check_tensor("weight", weight, "(n_classes, C)")
-    if weight.shape[1] != features.shape[1]:
-        raise ValueError(
-            f"weight: got {weight.shape[1]} weights per class for {features.shape[1]} feature "
-            "maps; expected one each. Is there global average pooling and one linear layer only?"
-        )
-    if (weight.dtype, weight.device) != (features.dtype, features.device):
-        raise ValueError(
-            f"weight: got {weight.dtype} on {weight.device}, expected what features have: "
-            f"{features.dtype} on {features.device}."
-        )
+    check_tensor("features", features, "(N, C, h, w)")
+    check_tensor("weight", weight, "(n_classes, C)")
+    check(
+        weight.shape[1] == features.shape[1], "weight",
+        f"{weight.shape[1]} weights per class for {features.shape[1]} feature maps",
+        "one each: is there global average pooling and one linear layer only?",
+    )  # fmt: skip
+    _check_alike("weight", weight, "features", features)
     chosen = _check_classes(classes, len(features), len(weight)).to(weight.device)
     return torch.einsum("nkc,nchw->nkhw", weight[chosen], features)
 
@@ -81,17 +79,16 @@ def grad_cam(
         TypeError: x is no tensor, layer no module or name, classes no whole numbers.
         RuntimeError: the model itself could not run on x.
     """
+    check_module("model", model)
     name, target = _find_layer(model, layer)
-    _check_model(model)
-    _check_tensor("x", x, "(N, C, H, W)")
-    parameter = next(model.parameters(), x)
-    if parameter.device != x.device or (
-        parameter.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type)
-    ):
+    if any(module.training for module in model.modules()):
         raise ValueError(
-            f"x: got {x.dtype} on {x.device}, expected the model's {parameter.dtype} on "
-            f"{parameter.device}."
+            "model: got it in train mode, where dropout and batch norm change the answer from run "
+            "to run; expected eval mode: call model.eval() first."
         )
+    check_tensor("x", x, "(N, C, H, W)")
+    if not torch.is_autocast_enabled(x.device.type):
+        _check_alike("x", x, "the model", next(model.parameters(), x))
     caller, leaves = threading.get_ident(), []
 
     def cut(module: nn.Module, args: object, output: object) -> Tensor | None:
@@ -117,14 +114,13 @@ def grad_cam(
             ) from error
         finally:
             handle.remove()
-        if not leaves:
-            raise ValueError(f"layer: {name!r} did not run in the model's forward pass.")
-        _check_logits(logits, len(x))
-        chosen = (
-            logits.detach().argmax(1, keepdim=True)
-            if classes is None
-            else _check_classes(classes, *logits.shape).to(logits.device)
-        )
+        check(leaves, "layer", f"{name!r}, which did not run", "one of the forward pass")
+        shaped = isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == len(x)
+        check(shaped, "model", describe(logits), f"logits (N, n_classes) with N = {len(x)}")
+        check(logits.isfinite().all(), "model", "logits with NaN or inf", "finite ones")
+        if classes is None:
+            classes = logits.detach().argmax(1, keepdim=True)
+        chosen = _check_classes(classes, *logits.shape).to(logits.device)
         gradients = _class_gradients(logits, chosen, leaves[0], name)
         weights = gradients.mean(dim=(3, 4))
         maps = torch.einsum("knc,nchw->nkhw", weights, leaves[0].detach()).relu_()
@@ -133,17 +129,17 @@ def grad_cam(
 
 def _class_gradients(logits: Tensor, classes: Tensor, leaf: Tensor, name: str) -> Tensor:
     """(K, N, C, h, w): the gradients of the K class scores, all K in one backward pass."""
-    one_hot = nn.functional.one_hot(classes.T, logits.shape[1]).to(logits.dtype)
-    if not logits.requires_grad:
-        raise ValueError(f"layer: the model's output does not depend on {name!r}.")
-    batched = len(one_hot) > 1
-    (gradients,) = torch.autograd.grad(
-        logits, leaf, one_hot if batched else one_hot[0], is_grads_batched=batched,
-        allow_unused=True,
-    )  # fmt: skip
-    if gradients is None:
-        raise ValueError(f"layer: the model's output does not depend on {name!r}.")
-    return gradients if batched else gradients[None]
+    gradients = None
+    if logits.requires_grad:
+        one_hot = nn.functional.one_hot(classes.T, logits.shape[1]).to(logits.dtype)
+        several = len(one_hot) > 1
+        (gradients,) = torch.autograd.grad(
+            logits, leaf, one_hot if several else one_hot[0],
+            is_grads_batched=several, allow_unused=True,
+        )  # fmt: skip
+    lost = f"{name!r}, on which the output does not depend"
+    check(gradients is not None, "layer", lost, "one that leads to it")
+    return gradients if several else gradients[None]
 
 
 def normalize_map(map: Map) -> Map:
@@ -161,14 +157,12 @@ def normalize_map(map: Map) -> Map:
     if isinstance(map, np.ndarray) and map.dtype.kind in "biuf" and map.itemsize <= 8:
         native = map.dtype.newbyteorder("=") if map.dtype.kind == "f" else np.float32
         return normalize_map(torch.from_numpy(map.astype(native))).numpy()
-    if not isinstance(map, Tensor) or map.is_complex():
-        kind = getattr(map, "dtype", type(map).__name__)
-        raise TypeError(f"map: got {kind}, expected a tensor or an array of real numbers.")
-    if map.ndim < 2 or not map.numel():
-        raise ValueError(f"map: got shape {tuple(map.shape)}, expected (..., h, w).")
+    real = isinstance(map, Tensor) and not map.is_complex()
+    kind = getattr(map, "dtype", type(map).__name__)
+    check(real, "map", kind, "a tensor or an array of real numbers", TypeError)
+    check(map.ndim > 1 and map.numel(), "map", f"shape {tuple(map.shape)}", "(..., h, w)")
     map = map if map.is_floating_point() else map.float()
-    if not map.isfinite().all():
-        raise ValueError("map: got NaN or inf, expected finite values.")
+    check(map.isfinite().all(), "map", "NaN or inf", "finite values")
     # The span of two huge values overflows, that of their halves does not; tiny ones stay exact.
     map = map / torch.where(map.abs().amax((-2, -1), keepdim=True) > 1, 2, 1)
     low, high = map.amin((-2, -1), keepdim=True), map.amax((-2, -1), keepdim=True)
@@ -177,52 +171,29 @@ def normalize_map(map: Map) -> Map:
 
 
 def _find_layer(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Module]:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model: got {type(model).__name__}, expected a torch.nn.Module.")
-    modules = {name: module for name, module in model.named_modules() if name}
-    if isinstance(layer, nn.Module):
-        for name, module in modules.items():
-            if module is layer:
-                return name, module
-        raise ValueError(f"layer: this {type(layer).__name__} is not a module of the model.")
-    if not isinstance(layer, str):
-        raise TypeError(
-            f"layer: got {type(layer).__name__}, expected a module of the model or its name."
-        )
-    if layer in modules:
-        return layer, modules[layer]
+    check_type("layer", layer, nn.Module | str, "a module of the model or its name")
+    modules = dict(model.named_modules(remove_duplicate=False))
+    modules.pop("")
     for name, module in modules.items():
-        if name.replace(".", "_") == layer:
+        if layer in (name, module):
             return name, module
-    near = difflib.get_close_matches(layer, modules, n=3, cutoff=0.3) or list(modules)[-3:]
-    raise ValueError(f"layer: the model has no {layer!r}; near ones: {', '.join(near)}.")
+    for name, module in modules.items():
+        if layer == name.replace(".", "_"):
+            return name, module
+    near = difflib.get_close_matches(str(layer), modules, n=3, cutoff=0.3) or list(modules)[-3:]
+    got = repr(layer) if isinstance(layer, str) else f"a {type(layer).__name__}"
+    raise ValueError(f"layer: got {got}, expected a module of the model: {', '.join(near)}, ...")
 
 
-def _check_model(model: nn.Module) -> None:
-    if any(module.training for module in model.modules()):
-        raise ValueError(
-            "model: got it in train mode, where dropout and batch norm change the answer from run "
-            "to run; expected eval mode: call model.eval() first."
-        )
-
-
-def _check_tensor(name: str, value: Tensor, shape: str) -> None:
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{name}: got {type(value).__name__}, expected a tensor {shape}.")
-    if value.ndim != shape.count(",") + 1 or not value.numel():
-        raise ValueError(f"{name}: got shape {tuple(value.shape)}, expected {shape}.")
-    if not value.is_floating_point():
-        raise ValueError(f"{name}: got {value.dtype}, expected floating point values.")
-    if not value.isfinite().all():
-        raise ValueError(f"{name}: got NaN or inf, expected finite values.")
+def _check_alike(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
+    got, expected = (f"{tensor.dtype} on {tensor.device}" for tensor in (value, other))
+    check(got == expected, name, got, f"what {other_name} has: {expected}")
 
 
 def _check_map(name: str, output: object, x: Tensor) -> None:
-    if not isinstance(output, Tensor) or output.ndim != 4:
-        got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ValueError(f"layer: {name!r} gives {got}, expected a feature map (N, C, h, w).")
-    if not output.is_floating_point():
-        raise ValueError(f"layer: {name!r} gives {output.dtype}, expected floating point maps.")
+    got, form = f"{name!r}, which gives {describe(output)}", "a feature map (N, C, h, w)"
+    check(isinstance(output, Tensor) and output.ndim == 4, "layer", got, form)
+    check(output.is_floating_point(), "layer", f"{got} of {output.dtype}", f"floating {form}")
     # A map has the proportions of its picture: if dimensions 1 and 2 have them and 2 and 3 are
     # far from them, the channels stand last.
     aspect = math.log(x.shape[2] / x.shape[3])
@@ -230,50 +201,32 @@ def _check_map(name: str, output: object, x: Tensor) -> None:
         abs(math.log(max(output.shape[i], 1) / max(output.shape[i + 1], 1)) - aspect)
         for i in (2, 1)
     )
-    if first > math.log(2) and last < first / 4:
-        raise ValueError(
-            f"layer: {name!r} gives {tuple(output.shape)}, channels last; expected (N, C, h, w)."
-        )
-
-
-def _check_logits(logits: object, n: int) -> None:
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n:
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"model: gave {got}, expected logits (N, n_classes) with N = {n}.")
-    if not logits.isfinite().all():
-        raise ValueError("model: gave logits with NaN or inf; are its weights broken?")
+    channels_last = first > math.log(2) and last < first / 4
+    check(not channels_last, "layer", f"{got}, channels last", form)
 
 
 def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
     """(N, K) int64, whichever of the three forms came."""
     if isinstance(classes, Tensor | np.ndarray):
-        if classes.ndim == 1:
-            raise ValueError(
-                f"classes: got a one-dimensional {type(classes).__name__} of {len(classes)}, which "
-                "could mean K classes for every picture (pass a list) or one class for each "
-                "picture (pass a tensor (N, 1))."
-            )
-        if "int" not in str(classes.dtype):  # As NumPy and torch both write whole numbers.
-            raise TypeError(f"classes: got {classes.dtype}, expected whole numbers.")
+        check(
+            classes.ndim != 1, "classes", f"a one-dimensional {type(classes).__name__}",
+            "a list (these classes for every picture) or a tensor (N, 1) (one class for each)",
+        )  # fmt: skip
+        check("int" in str(classes.dtype), "classes", classes.dtype, "whole numbers", TypeError)
         chosen = torch.as_tensor(classes).to(torch.int64)
-        if chosen.ndim == 0:
-            chosen = chosen.expand(n, 1)
     else:
         listed = list(classes) if isinstance(classes, list | tuple | range) else [classes]
         for c in listed:
-            if isinstance(c, bool) or not isinstance(c, int | np.integer):
-                raise TypeError(
-                    f"classes: got {c!r}, expected an int, a list of ints, or a tensor (N, K)."
-                )
-        off = [c for c in listed if not 0 <= c < n_classes]
-        if off:
-            raise ValueError(f"classes: got {off[0]}, expected 0 to {n_classes - 1}.")
-        chosen = torch.tensor(listed, dtype=torch.int64).expand(n, -1)
-    if chosen.ndim != 2 or len(chosen) != n or not chosen.shape[1]:
-        raise ValueError(
-            f"classes: got shape {tuple(chosen.shape)}, expected (N, K) with N = {n}, K >= 1."
-        )
-    if chosen.min() < 0 or chosen.max() >= n_classes:
-        off = chosen[(chosen < 0) | (chosen >= n_classes)][0].item()
-        raise ValueError(f"classes: got {off}, expected 0 to {n_classes - 1}.")
+            whole = isinstance(c, int | np.integer) and not isinstance(c, bool)
+            form = "an int, a list of ints, or a tensor (N, K)"
+            check(whole, "classes", repr(c), form, TypeError)
+            check(0 <= c < n_classes, "classes", c, f"0 to {n_classes - 1}")
+        chosen = torch.tensor(listed, dtype=torch.int64)
+    if chosen.ndim < 2:
+        chosen = torch.atleast_1d(chosen).expand(n, -1)
+    fits = chosen.ndim == 2 and len(chosen) == n and chosen.shape[1]
+    shape = f"shape {tuple(chosen.shape)}"
+    check(fits, "classes", shape, f"(N, K) with N = {n}, K >= 1")
+    off = chosen[(chosen < 0) | (chosen >= n_classes)].tolist()
+    check(not off, "classes", *off[:1] or [None], f"0 to {n_classes - 1}")
     return chosen

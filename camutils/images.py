@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 from torchvision.datasets import ImageFolder
+
+from .checks import check, check_type
 
 MAX_PIXELS = 89_000_000  # Below Pillow's own limit, so that ours is the message that is read.
 
@@ -35,8 +38,7 @@ def load_image(path: str | os.PathLike) -> Image.Image:
             is decoded).
         TypeError: `path` is not a path.
     """
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path: got {type(path).__name__}, expected a file name or a Path.")
+    check_type("path", path, str | os.PathLike, "a file name or a Path")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks, as on damaged EXIF data.
@@ -90,8 +92,7 @@ def image_folder(
         ValueError: no such folder, no pictures, or fewer than two classes.
     """
     root, skipped = Path(root), []
-    if not root.is_dir():
-        raise ValueError(f"root: {root} is not a folder; expected a folder of class folders.")
+    check(root.is_dir(), "root", f"{root}, which is no folder", "a folder of class folders")
 
     def is_picture(path: str) -> bool:
         if any(part.startswith(".") for part in Path(path).relative_to(root).parts):
@@ -124,24 +125,24 @@ class _ImageFolder(ImageFolder):
     def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
         folders = (path for path in Path(directory).iterdir() if path.is_dir())
         classes = sorted(path.name for path in folders if not path.name.startswith("."))
-        if len(classes) < 2:
-            raise ValueError(
-                f"root: got {len(classes)} class folders {classes} in {directory}, expected at "
-                "least two."
-            )
+        got = f"{len(classes)} class folders {classes} in {directory}"
+        check(len(classes) > 1, "root", got, "at least two")
         return classes, {name: i for i, name in enumerate(classes)}
 
 
-def as_heatmap(heatmap: Any) -> np.ndarray:
-    """A map (h, w), tensor or array, as float64; TypeError or ValueError if it is none."""
+def as_heatmap(heatmap: Any, most: float) -> np.ndarray:
+    """A map (h, w), tensor or array, from 0 to `most`, as float64, or TypeError or ValueError."""
     try:
         cells = as_array(heatmap).astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
         kind = type(heatmap).__name__
         raise TypeError(f"heatmap: got {kind}, expected a tensor or array (h, w).") from error
-    if cells.ndim != 2 or not cells.size:
-        raise ValueError(f"heatmap: got shape {cells.shape}, expected (h, w).")
-    return cells
+    check(cells.ndim == 2 and cells.size, "heatmap", f"shape {cells.shape}", "(h, w)")
+    low, high = cells.min(), cells.max()
+    fits = low >= -1e-6 and high <= most + 1e-6  # NaN neither is nor fits.
+    form = f"values from 0 to {most:g}; normalize_map scales them"
+    check(fits, "heatmap", f"values from {low:.3g} to {high:.3g}", form)
+    return cells.clip(0, most)
 
 
 def as_array(values: Any) -> np.ndarray:
@@ -168,18 +169,10 @@ def crop_box(
         ValueError: a map that is not (h, w), negative or not finite; another argument off range.
         TypeError: a heatmap of no numbers.
     """
-    cells = as_heatmap(heatmap)
-    if not (cells.min() >= 0 and cells.max() < math.inf):  # Also refuses NaN.
-        raise ValueError(
-            f"heatmap: got values from {cells.min():.3g} to {cells.max():.3g}, expected finite "
-            "ones of at least 0."
-        )
-    width, height = size
-    if min(width, height) < 1 or not 0 < threshold <= 1 or not 0 <= margin < math.inf:
-        raise ValueError(
-            f"size, threshold, margin: got {size}, {threshold}, {margin}, expected positive "
-            "pixels, a share in (0, 1] and a share of at least 0."
-        )
+    cells, (width, height) = as_heatmap(heatmap, sys.float_info.max), size
+    check(min(size) >= 1, "size", size, "a width and a height of at least 1")
+    check(0 < threshold <= 1, "threshold", threshold, "a share in (0, 1]")
+    check(0 <= margin < math.inf, "margin", margin, "a share of at least 0")
     if cells.max() == cells.min():
         return 0, 0, width, height
     rows, columns = np.nonzero(cells >= threshold * cells.max())

@@ -1,6 +1,5 @@
 """Heat maps on pictures, and figures of them that need no pyplot."""
 
-import difflib
 import io
 import logging
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import matplotlib.figure
 import numpy as np
 from PIL import Image
 
+from .checks import check, check_type
 from .images import as_array, as_heatmap, to_rgb
 
 # On a new machine matplotlib announces its font cache on stderr, in the middle of a notebook.
@@ -50,18 +50,13 @@ def overlay(
         ValueError: a map that is not (h, w) in [0, 1], alpha off range, an unknown colour map.
         TypeError: image is no PIL picture, or heatmap no numbers.
     """
-    if not isinstance(image, Image.Image):
-        raise TypeError(f"image: got {type(image).__name__}, expected a PIL picture.")
-    if not min(image.size):
-        raise ValueError(f"image: got size {image.size}, expected at least one pixel.")
-    if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0 <= alpha <= 1:
-        raise ValueError(f"alpha: got {alpha!r}, expected a number in [0, 1].")
-    if not isinstance(colormap, str) or colormap not in matplotlib.colormaps:
-        near = difflib.get_close_matches(str(colormap), matplotlib.colormaps, n=3, cutoff=0.3)
-        raise ValueError(
-            f"colormap: matplotlib has no {colormap!r}; near ones: {', '.join(near) or 'viridis'}."
-        )
-    fine = cv2.resize(_check_heatmap(heatmap), image.size, interpolation=cv2.INTER_LINEAR)
+    check_type("image", image, Image.Image, "a PIL picture")
+    check(min(image.size) > 0, "image", f"size {image.size}", "at least one pixel")
+    number = isinstance(alpha, Real) and not isinstance(alpha, bool)
+    check(number and 0 <= alpha <= 1, "alpha", repr(alpha), "a number in [0, 1]")
+    known = isinstance(colormap, str) and colormap in matplotlib.colormaps
+    check(known, "colormap", repr(colormap), "one of matplotlib's, as viridis or jet")
+    fine = cv2.resize(as_heatmap(heatmap, 1), image.size, interpolation=cv2.INTER_LINEAR)
     colour = matplotlib.colormaps[colormap](fine, bytes=True)[..., :3]
     picture = np.asarray(to_rgb(image))
     return Image.fromarray(
@@ -90,7 +85,7 @@ def show_cam(
         A figure made without pyplot. Raises what `overlay` raises.
     """
     laid = overlay(image, heatmap, alpha, colormap)
-    cells = _check_heatmap(heatmap)
+    cells = as_heatmap(heatmap, 1)
     titles = ["picture", "heat map, {} x {} cells".format(*cells.shape), "overlay"]
     return show_images([image, cells, laid], titles, suptitle=title, colormap=colormap)
 
@@ -121,15 +116,14 @@ def show_images(
     Raises:
         ValueError: no pictures, or not as many titles as pictures.
     """
-    if not len(pictures):
-        raise ValueError("pictures: got none, expected at least one.")
-    if titles is not None and len(titles) != len(pictures):
-        raise ValueError(f"titles: got {len(titles)} for {len(pictures)} pictures.")
+    check(len(pictures), "pictures", "none", "at least one")
+    titles = titles if titles is not None else [""] * len(pictures)
+    check(len(titles) == len(pictures), "titles", len(titles), f"{len(pictures)}, one a picture")
     columns = columns or len(pictures)
     rows = -(-len(pictures) // columns)
     arrays = [as_array(to_rgb(p) if isinstance(p, Image.Image) else p) for p in pictures]
     height, wide = next((a for a in arrays if a.ndim == 3), arrays[0]).shape[:2]
-    lines = max((title.count("\n") + 1 for title in titles), default=0) if titles else 0
+    lines = max(title.count("\n") + bool(title) for title in titles)
     cell = width / columns
     figure = Figure(
         figsize=(width, rows * (cell * height / wide + 0.22 * lines) + 0.35 * bool(suptitle)),
@@ -140,16 +134,6 @@ def show_images(
         if i < len(arrays):
             shape = arrays[i].shape
             axes.imshow(arrays[i], cmap=colormap, aspect=shape[1] * height / wide / shape[0])
-            axes.set_title(titles[i] if titles is not None else "", fontsize=10)
+            axes.set_title(titles[i], fontsize=10)
     figure.suptitle(suptitle or "", fontsize=12)
     return figure
-
-
-def _check_heatmap(heatmap: Any) -> np.ndarray:
-    cells = as_heatmap(heatmap)
-    if not (cells.min() >= -1e-6 and cells.max() <= 1 + 1e-6):  # Also refuses NaN.
-        raise ValueError(
-            f"heatmap: got values from {cells.min():.3g} to {cells.max():.3g}, expected [0, 1]; "
-            "normalize_map scales it."
-        )
-    return cells.clip(0, 1).astype(np.float32)

@@ -249,7 +249,7 @@ def test_a_folder_without_two_classes_of_pictures_is_refused(tmp_path, files, me
 
 
 def test_a_missing_folder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"^root: .*nowhere is not a folder"):
+    with pytest.raises(ValueError, match=r"^root: .*nowhere, which is no folder"):
         image_folder(tmp_path / "nowhere")
 
 

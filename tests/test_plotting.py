@@ -104,7 +104,7 @@ def test_a_map_takes_the_proportions_of_the_picture_beside_it():
     ("arguments", "message"),
     [
         (([],), "pictures: got none, expected at least one"),
-        (([gradient()], ["a", "b"]), "titles: got 2 for 1 pictures"),
+        (([gradient()], ["a", "b"]), "titles: got 2, expected 1"),
     ],
 )
 def test_no_pictures_or_too_many_titles_are_refused(arguments, message):

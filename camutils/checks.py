@@ -1,0 +1,43 @@
+"""One form for every refusal: the argument, what came, what was expected."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+
+def check(good: Any, name: str, got: Any, expected: str, error: type = ValueError) -> None:
+    """Raise `error` with our sentence unless `good`."""
+    if not good:
+        raise error(f"{name}: got {got}, expected {expected}.")
+
+
+def check_type(name: str, value: Any, kind: type | tuple, expected: str) -> None:
+    """Raise TypeError unless `value` is of this kind."""
+    check(isinstance(value, kind), name, type(value).__name__, expected, TypeError)
+
+
+def check_module(name: str, value: nn.Module) -> None:
+    """Raise TypeError unless `value` is a module."""
+    check_type(name, value, nn.Module, "a torch.nn.Module")
+
+
+def check_tensor(name: str, value: Tensor, shape: str) -> None:
+    """Raise unless `value` is a finite, floating tensor with the dimensions of `(N, C, h, w)`."""
+    check_type(name, value, Tensor, f"a tensor {shape}")
+    fits = value.ndim == shape.count(",") + 1 and value.numel()
+    check(fits, name, f"shape {tuple(value.shape)}", shape)
+    check(value.is_floating_point(), name, value.dtype, "floating point values")
+    check(value.isfinite().all(), name, "NaN or inf", "finite values")
+
+
+def check_whole(name: str, value: int, least: int, most: float = float("inf")) -> None:
+    """Raise unless `value` is a whole number from `least` to `most`."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    check(whole, name, repr(value), "a whole number", TypeError)
+    check(value >= least, name, value, f"at least {least}")
+    check(value <= most, name, value, f"at most {most}")
+
+
+def describe(value: Any) -> str:
+    """The shape of a tensor, the type of anything else."""
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
