@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .checks import check, check_module, check_tensor, check_type, describe
+from .checks import check, check_module, check_tensor, check_type, describe, run
 
 Map = TypeVar("Map", Tensor, np.ndarray)
 Classes = int | Sequence[int] | Tensor
@@ -105,13 +105,7 @@ def grad_cam(
             x = x.clone()  # Autograd takes no inference tensor, should x come back after the layer.
         handle = target.register_forward_hook(cut)
         try:
-            logits = model(x)
-        except RuntimeError as error:
-            if type(error) is not RuntimeError:  # Out of memory and the like keep their type.
-                raise
-            raise RuntimeError(
-                f"x: the model could not run on shape {tuple(x.shape)}: {error}"
-            ) from error
+            logits = run(model, x, "x")
         finally:
             handle.remove()
         check(leaves, "layer", f"{name!r}, which did not run", "one of the forward pass")

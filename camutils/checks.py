@@ -41,3 +41,15 @@ def check_whole(name: str, value: int, least: int, most: float = float("inf")) -
 def describe(value: Any) -> str:
     """The shape of a tensor, the type of anything else."""
     return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+
+
+def run(module: nn.Module, x: Tensor, name: str) -> Any:
+    """`module(x)`; where torch cannot, its error says which argument is to blame."""
+    try:
+        return module(x)
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:  # Out of memory and the like keep their type.
+            raise
+        raise RuntimeError(
+            f"{name}: got shape {tuple(x.shape)}, expected one that the network can run on: {error}"
+        ) from error

@@ -34,22 +34,12 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # The last activation map of each family, as a dotted name. VGG and AlexNet end in a max pool:
 # the ReLU before it has the finer map.
 _TARGET_LAYERS = {
-    "alexnet": "features.11",
-    "convnext": "features",
-    "densenet": "features.norm5",
-    "efficientnet": "features",
-    "googlenet": "inception5b",
-    "inception": "Mixed_7c",
-    "mnasnet": "layers",
-    "mobilenet": "features",
-    "regnet": "trunk_output",
-    "resnet": "layer4",
-    "resnext": "layer4",
-    "shufflenet": "conv5",
-    "squeezenet": "features",
-    "vgg": "features.{before_last}",
-    "wide": "layer4",
-}
+    "alexnet": "features.11", "vgg": "features.{before_last}", "densenet": "features.norm5",
+    "resnet": "layer4", "resnext": "layer4", "wide": "layer4", "regnet": "trunk_output",
+    "convnext": "features", "efficientnet": "features", "mobilenet": "features",
+    "squeezenet": "features", "mnasnet": "layers", "shufflenet": "conv5",
+    "googlenet": "inception5b", "inception": "Mixed_7c",
+}  # fmt: skip
 _UNTRAINED = "{} with random weights (seed 0): untrained, its answers mean nothing."
 _TRANSFORMERS = ("vit", "swin", "maxvit")
 

@@ -34,6 +34,7 @@ NAN, INF = float("nan"), float("inf")
 GREY = Image.new("RGB", (8, 6), "grey")
 X = torch.zeros(2, 3, 8, 8)
 FEATURES, WEIGHT = torch.ones(2, 4, 3, 3), torch.ones(5, 4)
+LABELS = torch.tensor([0, 1])
 STACK = nn.Conv2d(3, 4, 3)
 
 
@@ -383,34 +384,39 @@ FAULTS = {
     "colormap None": (laid(colormap=None), ValueError, "colormap", "None", "matplotlib"),
     "colormap list": (laid(colormap=["jet"]), ValueError, "colormap", "['jet']", "matplotlib"),
     # extract_features, GAPClassifier
-    "stack None": (features_of(stack=None), TypeError, "features", "NoneType", "torch module"),
+    "stack None": (features_of(stack=None), TypeError, "features", "NoneType", "nn.Module"),
     "loader empty": (features_of(), ValueError, "loader", "no batches", "at least one"),
-    "loader no pairs": (features_of(X), ValueError, "loader", "not (pictures, labels)", ""),
-    "loader pictures": (
-        features_of((X[0], torch.zeros(3).long())), ValueError, "loader", "(3, 8, 8)", "(N, C, H",
-    ),
-    "loader labels": (
-        features_of((X, torch.zeros(3).long())), ValueError, "loader", "(3,)", "(N,)",
-    ),
-    "loader float labels": (
-        features_of((X, torch.zeros(2))), TypeError, "loader", "float32", "whole",
-    ),
-    "loader text labels": (features_of((X, ["a", "b"])), TypeError, "loader", "", "whole"),
+    "loader no pairs": (features_of(X), ValueError, "loader", "Tensor", "(pictures, labels)"),
+    "loader triples": (features_of((X, X, X)), ValueError, "loader", "tuple", "(pictures, labels)"),
+    "loader pictures": (features_of((X[0], LABELS)), ValueError, "loader", "(3, 8, 8)", "(N, C, H"),
+    "loader lists": (features_of(([GREY], LABELS)), TypeError, "loader", "list", "(N, C, H, W)"),
+    "loader labels": (features_of((X, LABELS[:1])), ValueError, "loader", "1 labels", "2, one"),
+    "loader float labels": (features_of((X, LABELS / 2)), TypeError, "loader", "float32", "whole"),
+    "loader text labels": (features_of((X, ["a", "b"])), TypeError, "loader", "list", "labels"),
     "loader negative labels": (
-        features_of((X, torch.tensor([-1, 0]))), ValueError, "loader", "", "from 0 on",
+        features_of((X, LABELS - 1)), ValueError, "loader", "labels", "from 0 on",
     ),
-    "loader NaN": (
-        features_of((X + NAN, torch.zeros(2).long())), ValueError, "features", "NaN", "finite",
-    ),
+    "loader NaN": (features_of((X + NAN, LABELS)), ValueError, "loader", "NaN", "finite"),
     "loader sizes": (
-        features_of((X, torch.zeros(2).long()), (X[..., :6, :6], torch.zeros(2).long())),
+        features_of((X, LABELS), (X[..., :6, :6], LABELS)),
         ValueError, "loader", "several sizes", "one size",
     ),
+    "loader channels": (
+        features_of((X[:, :1], LABELS)), RuntimeError, "loader", "(2, 1, 8, 8)", "3 channels",
+    ),
+    "stack gives NaN": (
+        features_of((X, LABELS), stack=Gives(lambda x: x * NAN)),
+        ValueError, "features", "NaN", "finite",
+    ),
+    "stack too deep": (
+        lambda: GAPClassifier(nn.Conv2d(3, 4, 65), 2),
+        RuntimeError, "features", "(1, 3, 64, 64)", "can run on",
+    ),
     "stack gives vectors": (
-        features_of((X, torch.zeros(2).long()), stack=net()),
+        features_of((X, LABELS), stack=net()),
         ValueError, "features", "(2, 5)", "(N, C, h, w)",
     ),
-    "GAP of no module": (lambda: GAPClassifier(abs, 4), TypeError, "features", "builtin", "module"),
+    "GAP of no module": (lambda: GAPClassifier(abs, 4), TypeError, "features", "builtin", "Module"),
     "GAP of one class": (lambda: GAPClassifier(STACK, 1), ValueError, "n_classes", "1", "least 2"),
     "GAP of half one": (lambda: GAPClassifier(STACK, 2.5), TypeError, "n_classes", "2.5", "whole"),
     # fit_head
@@ -422,7 +428,7 @@ FAULTS = {
     "activations integers": (fit(FEATURES.long()), ValueError, "activations", "int64", "floating"),
     "labels list": (fit(labels=[0, 1]), TypeError, "labels", "list", "tensor of labels"),
     "labels floats": (fit(labels=(0.0, 1.0)), TypeError, "labels", "float32", "whole"),
-    "labels count": (fit(labels=(0, 1, 0)), ValueError, "labels", "3", "2 activations"),
+    "labels count": (fit(labels=(0, 1, 0)), ValueError, "labels", "3", "2, one for each"),
     "labels one-hot": (fit(labels=((0, 1), (1, 0))), ValueError, "labels", "(2, 2)", "(N,)"),
     "labels negative": (fit(labels=(-1, 0)), ValueError, "labels", "", "from 0 on"),
     "labels beyond": (fit(labels=(0, 4), n_classes=3), ValueError, "labels", "4", "0 to 2"),
@@ -430,9 +436,11 @@ FAULTS = {
     "n_classes text": (fit(n_classes="4"), TypeError, "n_classes", "'4'", "whole"),
     "epochs none": (fit(epochs=0), ValueError, "epochs", "0", "at least 1"),
     "epochs half": (fit(epochs=1.5), TypeError, "epochs", "1.5", "whole"),
-    "lr zero": (fit(lr=0), ValueError, "lr", "0", "lr > 0"),
-    "lr NaN": (fit(lr=NAN), ValueError, "lr", "nan", "lr > 0"),
-    "weight decay negative": (fit(weight_decay=-1), ValueError, "lr, weight_decay", "-1", ">= 0"),
+    "lr zero": (fit(lr=0), ValueError, "lr", "0", "above 0"),
+    "lr NaN": (fit(lr=NAN), ValueError, "lr", "nan", "above 0"),
+    "lr text": (fit(lr="0.1"), ValueError, "lr", "'0.1'", "a number"),
+    "decay negative": (fit(weight_decay=-1), ValueError, "weight_decay", "-1", "at least 0"),
+    "decay inf": (fit(weight_decay=INF), ValueError, "weight_decay", "inf", "at least 0"),
 }  # fmt: skip
 
 
