@@ -59,7 +59,9 @@ def test_page_shows_every_figure_and_links_to_pages(path):
 def test_slides_are_the_tagged_cells(path):
     tagged = [c for c in nbformat.read(path, 4).cells if "slide" in c.metadata.get("tags", [])]
     shown = sum("image/png" in o.get("data", {}) for c in tagged for o in c.get("outputs", []))
-    slides, _ = SlidesExporter(preprocessors=[FigureSlides], exclude_input=True).from_filename(str(path))
+    slides, _ = SlidesExporter(preprocessors=[FigureSlides], exclude_input=True).from_filename(
+        str(path)
+    )
     assert slides.count('src="data:image/png') == shown > 0
     assert '<div class="jp-CodeMirrorEditor' not in slides
 
