@@ -275,6 +275,103 @@ def check_02_4(answer: Any, classifier: Classifier, x: Tensor) -> None:
 
 # --- 03 ---
 
+
+def check_03_1(answer: Any) -> None:
+    """Notebook 03, exercise 1: the channels of DenseNet121's `norm5`."""
+    _check_number(answer, 512 + 16 * 32, {
+        512: "With these the block begins; its layers add to them.",
+        16 * 32: "These are the new ones; those with which the block begins stay.",
+        512 + 32: "Each of the 16 layers adds 32.",
+        1920: "That is DenseNet201.",
+    })  # fmt: skip
+
+
+def check_03_2(answer: Any) -> None:
+    """Notebook 03, exercise 2: the box around one cell in row 0, column 5, with its margin."""
+    if _missing(answer):
+        return
+    try:
+        box = tuple(round(float(value)) for value in answer)
+    except (TypeError, ValueError, OverflowError):
+        box = ()
+    if len(box) != 4:
+        print("Expected four numbers: (left, upper, right, lower).")
+    elif box == (480, 0, 620, 60):
+        print("Right: the upper edge is the picture's, the other three have moved outwards.")
+    elif box == (500, 0, 600, 50):
+        print("That is the cell itself; the margin is missing.")
+    elif box == (480, -10, 620, 60):
+        print("Nearly: the box reaches beyond the picture.")
+    elif box == (0, 240, 120, 310):
+        print("Row and column are swapped: the row counts downwards, the column to the right.")
+    elif box == (360, 0, 740, 120):
+        print("The margin is a share of the box's sides, not of the picture's.")
+    else:
+        print("Not that box. A cell is 100 pixels wide and 50 high; count from 0.")
+
+
+def check_03_3(dense_map: Any) -> None:
+    """Notebook 03, exercise 3: `dense_map(activation (C, h, w), weight (n_classes, C), c)`."""
+    activation, weight = _random(6, 4, 5), _random(3, 6)
+    answer = _try(dense_map, activation.clone(), weight.clone(), 1)
+    if answer is _FAILED:
+        return
+    share = (activation > 0).float().mean((1, 2))
+    cells = activation[0].numel()
+
+    def summed(weights: Tensor, maps: Tensor = activation) -> Tensor:
+        return torch.einsum("k,khw->hw", weights, maps)
+
+    right = summed(weight[1] * share / cells)
+    _compare(answer, right.relu(), [
+        (right, "Nearly: the final ReLU is missing."),
+        (right.relu() * cells, "Nearly: the mean over the cells is missing in the weights."),
+        (right.relu() * cells / 49, "Right for 7x7 cells; these maps have another size."),
+        (summed(weight[1] / cells).relu(), "That is the article's map: no ReLU follows norm5."),
+        (summed(weight[1] / cells, activation.relu()).relu(),
+         "That is the map behind the ReLU; at norm5 the activation is still signed."),
+        (summed(weight[1] * share / cells, activation.relu()).relu(),
+         "That is the spoilt map of section 3: the gradient from before the ReLU, the activation "
+         "from behind it."),
+        (normalize_map(right.relu()), "The right map, but normalised; it was asked for as it is."),
+    ])  # fmt: skip
+
+
+def check_03_4(share_inside: Any) -> None:
+    """Notebook 03, exercise 4: `share_inside(heat (h, w), box, size)`, one number."""
+    heat = _random(4, 5).abs()
+    total = heat.sum().item()
+    top_left = heat[:2, :2].sum().item() / total
+    cut = (heat[0, 0] + heat[0, 1] / 2 + heat[1, 0] / 4 + heat[1, 1] / 8).item() / total
+    whole_cells = heat[:2, :2].sum().item() / total
+    for box, right in (
+        ((0, 0, 500, 400), 1.0),
+        ((0, 0, 200, 200), top_left),
+        ((0, 0, 150, 125), cut),
+    ):
+        answer = _try(share_inside, heat.clone(), box, (500, 400))
+        if answer is _FAILED or _missing(answer):
+            return
+        try:
+            answer = float(answer)
+        except (TypeError, ValueError, RuntimeError):
+            print(f"Expected one number, got {type(answer).__name__}.")
+            return
+        if abs(answer - right) < 1e-4:
+            continue
+        swapped = heat[:2, :2].sum().item() / total
+        if abs(answer - right * total) < 1e-4:
+            print("That is the energy inside; the share of the whole was asked for.")
+        elif right == cut and min(abs(answer - whole_cells), abs(answer - swapped)) < 1e-4:
+            print("A cell that the box cuts counts in part, not as a whole.")
+        elif right == cut and abs(answer - heat[0, 0].item() / total) < 1e-4:
+            print("A cell that the box cuts counts in part; you leave it out.")
+        else:
+            print(f"Not right yet: the box {box} of a picture of 500x400 has another share.")
+        return
+    print("Right, also where the box cuts through cells.")
+
+
 # --- 04 ---
 
 
