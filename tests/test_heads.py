@@ -229,6 +229,16 @@ def test_the_global_random_state_is_as_before(clusters):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_the_number_of_threads_is_as_before(clusters):
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        fit_head(*clusters, epochs=3)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_it_trains_under_no_grad_and_inference_mode(clusters):
     plain = fit_head(*clusters, epochs=5).head.weight
     for mode in (torch.no_grad, torch.inference_mode):
