@@ -1,0 +1,111 @@
+"""DenseNet201 itself, untrained: its target layers, the article's wrapper, and captum's maps."""
+
+import pytest
+import torch
+from captum.attr import LayerGradCam
+from torch import nn
+from torch.nn import functional as F
+
+from camutils import data_path, grad_cam, load_classifier, load_image
+
+
+@pytest.fixture(scope="module")
+def densenet():
+    return load_classifier("densenet201", weights="random")
+
+
+@pytest.fixture(scope="module")
+def x(densenet):
+    pictures = [load_image(data_path("scenes", f"{n}.webp")) for n in ("lizard", "dragon")]
+    return torch.stack([densenet.preprocess(picture) for picture in pictures])
+
+
+class Wrapper(nn.Module):
+    """The article's: features, average pool, classifier."""
+
+    def __init__(self, network, relu):
+        super().__init__()
+        self.features, self.classifier, self.relu = network.features, network.classifier, relu
+
+    def forward(self, x):
+        activation = self.features(x)
+        if self.relu:
+            activation = F.relu(activation)
+        return self.classifier(activation.mean((2, 3)))
+
+
+def close(one, other):
+    return (one - other).abs().max() <= 1e-5 * other.abs().max()
+
+
+@pytest.mark.parametrize("layer", ["features.norm5", "features"])
+def test_grad_cam_equals_captum(densenet, x, layer):
+    # captum stores a clone of the layer's output and hands on another, so that the in-place ReLU
+    # that torchvision lays over `features` cannot reach what it keeps.
+    result = grad_cam(densenet.model, layer, x)
+    target = densenet.model.get_submodule(layer)
+    peer = LayerGradCam(densenet.model, target).attribute(
+        x, target=result.classes[:, 0], relu_attributions=True
+    )
+    assert result.maps.amax((2, 3)).min() > 0
+    assert close(result.maps, peer.detach())
+
+
+def test_norm5_is_the_target_layer_with_all_channels(densenet, x):
+    shapes = {}
+    names = ("features.denseblock4.denselayer32.conv2", densenet.target_layer)
+    handles = [
+        densenet.model.get_submodule(name).register_forward_hook(
+            lambda module, args, output, name=name: shapes.update({name: tuple(output.shape)})
+        )
+        for name in names
+    ]
+    with torch.inference_mode():
+        densenet.model(x[:1])
+    for handle in handles:
+        handle.remove()
+    assert densenet.target_layer == "features.norm5"
+    assert list(shapes.values()) == [(1, 32, 7, 7), (1, 1920, 7, 7)]
+
+
+def test_the_wrapper_is_torchvision_with_the_relu_and_not_without(densenet, x):
+    with torch.inference_mode():
+        theirs = densenet.model(x)
+        assert torch.allclose(Wrapper(densenet.model, relu=True)(x), theirs, atol=1e-4)
+        assert (Wrapper(densenet.model, relu=False)(x) - theirs).abs().max() > 0.1
+
+
+def test_the_maps_follow_the_formulas_of_the_notebook(densenet, x):
+    with torch.no_grad():
+        activation = densenet.model.features(x)
+    weight = densenet.model.classifier.weight.detach()[260] / 49
+    positive = (activation > 0).float().mean((2, 3))
+    article = torch.einsum("k,nkhw->nhw", weight, activation).relu()
+    torchvision = torch.einsum("nk,nkhw->nhw", weight * positive, activation).relu()
+    wrapped = Wrapper(densenet.model, relu=False).eval()
+    assert close(grad_cam(wrapped, "features", x, 260).maps[:, 0], article)
+    assert close(grad_cam(densenet.model, "features.norm5", x, 260).maps[:, 0], torchvision)
+    assert not torch.allclose(article, torchvision, rtol=0.1)
+
+
+def test_a_tensor_kept_by_a_hook_is_spoilt_and_ours_is_not(densenet, x):
+    kept, copies, gradients = [], [], []
+
+    def keep(module, args, output):
+        kept.append(output)
+        copies.append(output.detach().clone())
+        output.register_hook(gradients.append)
+
+    handle = densenet.model.features.norm5.register_forward_hook(keep)
+    logits = densenet.model(x)
+    handle.remove()
+    torch.autograd.grad(logits[:, 260].sum(), list(densenet.model.parameters())[-3:])
+    assert kept[0].min() == 0 > copies[0].min()
+
+    def weighted(activation):
+        weights = gradients[0].mean((2, 3))
+        return torch.einsum("nk,nkhw->nhw", weights, activation.detach()).relu()
+
+    ours = grad_cam(densenet.model, "features.norm5", x, 260).maps[:, 0]
+    assert close(weighted(copies[0]), ours)
+    assert not torch.allclose(weighted(kept[0]), ours, rtol=0.01)
