@@ -1,5 +1,8 @@
 """DenseNet201 itself, untrained: its target layers, the article's wrapper, and captum's maps."""
 
+from pathlib import Path
+
+import nbformat
 import pytest
 import torch
 from captum.attr import LayerGradCam
@@ -109,3 +112,12 @@ def test_a_tensor_kept_by_a_hook_is_spoilt_and_ours_is_not(densenet, x):
     ours = grad_cam(densenet.model, "features.norm5", x, 260).maps[:, 0]
     assert close(weighted(copies[0]), ours)
     assert not torch.allclose(weighted(kept[0]), ours, rtol=0.01)
+
+
+def test_the_committed_notebook_shows_a_still_picture_and_no_widget():
+    # A widget's model id is random, and without its kernel it is a warning box.
+    path = Path(__file__).parent.parent / "notebooks" / "03_gradcam_densenet201_iguanas.ipynb"
+    notebook = nbformat.read(path, 4)
+    (cell,) = (cell for cell in notebook.cells if cell.id == "hands-on")
+    assert "widgets" not in notebook.metadata
+    assert [sorted(output["data"]) for output in cell.outputs] == [["image/png", "text/plain"]]
