@@ -4,6 +4,8 @@ import functools
 import os
 
 os.environ["CAMUTILS_WEIGHTS"] = "embedded"
+if "PYTEST_XDIST_WORKER" in os.environ:  # Kernels and other children inherit it too.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import matplotlib.font_manager  # noqa: F401  Builds its cache here, not inside a notebook.
 import pytest

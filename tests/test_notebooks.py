@@ -1,6 +1,5 @@
 """The notebooks beyond what nbval compares: the real architectures, and the pages made of them."""
 
-import os
 import re
 from pathlib import Path
 
@@ -36,7 +35,6 @@ def test_runs_on_the_real_architecture(name, monkeypatch):
         timeout=300,
         kernel_name="python3",
         resources={"metadata": {"path": str(FOLDER)}},
-        env=dict(os.environ),
     ).execute()
     printed = "".join(o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", []))
     network = name.split("_")[2]
