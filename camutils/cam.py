@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .checks import check, check_module, check_tensor, check_type, describe, run
+from .checks import check, check_module, check_tensor, check_type, describe, is_finite, run
 
 Map = TypeVar("Map", Tensor, np.ndarray)
 Classes = int | Sequence[int] | Tensor
@@ -112,7 +112,7 @@ def grad_cam(
         check(leaves, "layer", f"{name!r}, which did not run", "one of the forward pass")
         shaped = isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == len(x)
         check(shaped, "model", describe(logits), f"logits (N, n_classes) with N = {len(x)}")
-        check(logits.isfinite().all(), "model", "logits with NaN or inf", "finite ones")
+        check(is_finite(logits), "model", "logits with NaN or inf", "finite ones")
         if classes is None:
             classes = logits.detach().argmax(1, keepdim=True)
         chosen = _check_classes(classes, *logits.shape).to(logits.device)
@@ -223,6 +223,8 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
         )  # fmt: skip
         check("int" in str(classes.dtype), "classes", classes.dtype, "whole numbers", TypeError)
         chosen = torch.as_tensor(classes).to(torch.int64)
+        off = chosen[(chosen < 0) | (chosen >= n_classes)].tolist()
+        check(not off, "classes", *off[:1] or [None], f"0 to {n_classes - 1}")
     else:
         listed = list(classes) if isinstance(classes, list | tuple | range) else [classes]
         for c in listed:
@@ -230,12 +232,10 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
             form = "an int, a list of ints, or a tensor (N, K)"
             check(whole, "classes", repr(c), form, TypeError)
             check(0 <= c < n_classes, "classes", c, f"0 to {n_classes - 1}")
-        chosen = torch.tensor(listed, dtype=torch.int64)
-    if chosen.ndim < 2:
-        chosen = torch.atleast_1d(chosen).expand(n, -1)
+        chosen = torch.tensor([listed] * n, dtype=torch.int64)
+    if chosen.ndim == 0:
+        chosen = chosen.expand(n, 1)
     fits = chosen.ndim == 2 and len(chosen) == n and chosen.shape[1]
     shape = f"shape {tuple(chosen.shape)}"
     check(fits, "classes", shape, f"(N, K) with N = {n}, K >= 1")
-    off = chosen[(chosen < 0) | (chosen >= n_classes)].tolist()
-    check(not off, "classes", *off[:1] or [None], f"0 to {n_classes - 1}")
     return chosen
