@@ -126,7 +126,8 @@ def _class_gradients(logits: Tensor, classes: Tensor, leaf: Tensor, name: str) -
     """(K, N, C, h, w): the gradients of the K class scores, all K in one backward pass."""
     gradients = None
     if logits.requires_grad:
-        one_hot = nn.functional.one_hot(classes.T, logits.shape[1]).to(logits.dtype)
+        one_hot = logits.new_zeros(classes.shape[1], *logits.shape)
+        one_hot.scatter_(2, classes.T[..., None], 1)
         several = len(one_hot) > 1
         (gradients,) = torch.autograd.grad(
             logits, leaf, one_hot if several else one_hot[0],
@@ -185,18 +186,18 @@ def _find_layer(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Modul
 
 def _in_train_mode(model: nn.Module) -> bool:
     """Whether any part is. `model.modules()` would tell too, but slower: it looks for twins."""
-    rest = [model]
-    while rest:
-        module = rest.pop()
-        if module.training:
+    level = [model]
+    while level:
+        if any([module.training for module in level]):
             return True
-        rest.extend(filter(None, module._modules.values()))
+        level = [m for module in level for m in module._modules.values() if m is not None]
     return False
 
 
 def _check_alike(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
-    got, expected = (f"{tensor.dtype} on {tensor.device}" for tensor in (value, other))
-    check(got == expected, name, got, f"what {other_name} has: {expected}")
+    if value.dtype != other.dtype or value.device != other.device:
+        got, expected = (f"{tensor.dtype} on {tensor.device}" for tensor in (value, other))
+        check(False, name, got, f"what {other_name} has: {expected}")
 
 
 def _check_map(name: str, output: object, x: Tensor) -> None:

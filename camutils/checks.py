@@ -1,5 +1,6 @@
 """One form for every refusal: the argument, what came, what was expected."""
 
+import math
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ def check_tensor(name: str, value: Tensor, shape: str) -> None:
 
 def is_finite(value: Tensor) -> bool:
     """Whether all values are: their sum tells in one pass, unless huge ones add up to infinity."""
-    return bool(value.sum().isfinite()) or bool(value.isfinite().all())
+    return math.isfinite(value.detach().sum()) or bool(value.isfinite().all())
 
 
 def check_whole(name: str, value: int, least: int, most: float = float("inf")) -> None:

@@ -31,36 +31,29 @@ def show_figure(figure: Figure, name: str, caption: str, pictures: Sequence[Path
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise ValueError(f"name: got {name!r}, expected small letters, digits and hyphens.")
-    credits = _credits(pictures)
+    sources = credits(pictures)
     display(figure)
-    display(Markdown(f"**Figure {name}.** {caption} {credits and f'*{credits}*'}".strip()))
+    display(Markdown(f"**Figure {name}.** {caption} {sources and f'*{sources}*'}".strip()))
     if folder := os.environ.get("CAMUTILS_FIGURES"):
-        _write(figure, name, f"{caption} {credits}".strip(), data_path().parent / folder)
+        _write(figure, name, f"{caption} {sources}".strip(), data_path().parent / folder)
 
 
-def credit(picture: Path) -> str:
-    """Title, author and licence of a picture: one sentence from `data/ATTRIBUTION.csv`.
+def credits(pictures: Sequence[Path]) -> str:
+    """Title, author and licence of pictures, as `data/ATTRIBUTION.csv` has them.
 
-    A file without a row, as the reader's own picture, is named without credit.
+    Pictures of one author and licence share a sentence. A file without a row, as the reader's own
+    picture, is named without credit.
     """
     root = data_path()
-    picture = Path(picture).resolve()
-    inside = picture.relative_to(root).as_posix() if picture.is_relative_to(root) else None
     with open(root / "ATTRIBUTION.csv", encoding="utf-8", newline="") as table:
-        for row in csv.DictReader(table):
-            if row["file"] == inside:
-                return f"Picture: {row['title']}, {row['author']}, {row['licence']}."
-    return f"Picture: {picture.name}, the reader's own."
-
-
-def _credits(pictures: Sequence[Path]) -> str:
-    """The credits of several pictures, one sentence for those of one author and licence."""
+        rows = {root / row["file"]: row for row in csv.DictReader(table)}
     titles: dict[str, list[str]] = {}
-    for sentence in dict.fromkeys(credit(picture) for picture in pictures):
-        title, _, rest = sentence.removeprefix("Picture: ").partition(", ")
-        titles.setdefault(rest, []).append(title)
+    for picture in dict.fromkeys(Path(picture).resolve() for picture in pictures):
+        row = rows.get(picture)
+        rest = f"{row['author']}, {row['licence']}" if row else "the reader's own"
+        titles.setdefault(rest, []).append(row["title"] if row else picture.name)
     return " ".join(
-        f"Picture{'s' * (len(some) > 1)}: {'; '.join(some)}, {rest}"
+        f"Picture{'s' * (len(some) > 1)}: {'; '.join(dict.fromkeys(some))}, {rest}."
         for rest, some in titles.items()
     )
 

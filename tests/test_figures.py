@@ -1,14 +1,19 @@
 """Figures come with caption and credits, and are written the same twice."""
 
 import csv
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from camutils import data_path, scene_path, show_cam, show_figure, show_images
-from camutils.figures import credit
+from camutils.figures import credits
 
+ROOT = Path(__file__).parent.parent
 ELEPHANTS = data_path("scenes", "elephants.jpg")
 
 
@@ -49,11 +54,11 @@ def test_a_name_that_is_no_slug_is_refused(shown, figure, name):
 def test_every_credited_file_has_a_credit_and_the_readers_own_has_none():
     with open(data_path("ATTRIBUTION.csv"), encoding="utf-8", newline="") as table:
         for row in csv.DictReader(table):
-            sentence = credit(data_path(row["file"]))
-            assert row["author"] in sentence
-            assert row["licence"] in sentence
-    assert credit(data_path("originals", "me.jpg")) == "Picture: me.jpg, the reader's own."
-    assert credit("/elsewhere/me.jpg") == "Picture: me.jpg, the reader's own."
+            sentence = credits([data_path(row["file"])])
+            words = f"{row['title']}, {row['author']}, {row['licence']}."
+            assert sentence == f"Picture: {words}"
+    assert credits([data_path("originals", "me.jpg")]) == "Picture: me.jpg, the reader's own."
+    assert credits(["/elsewhere/me.jpg"]) == "Picture: me.jpg, the reader's own."
 
 
 def test_files_are_equal_when_written_twice(shown, monkeypatch, tmp_path):
@@ -76,6 +81,25 @@ def test_files_are_equal_when_written_twice(shown, monkeypatch, tmp_path):
     with Image.open(tmp_path / "one" / "02-b.png") as png:
         assert round(png.info["dpi"][0]) == 300
     assert "<dc:date>" not in (tmp_path / "one" / "02-b.svg").read_text("utf-8")
+
+
+def test_the_readme_command_writes_the_same_files_twice(tmp_path):
+    readme = (ROOT / "README.md").read_text("utf-8")
+    command = re.search(r"<!-- command: figures -->\n```sh\n(.*)\n```", readme)[1]
+    command = command.replace(".venv/bin/jupyter", f"'{sys.executable}' -m jupyter")
+    command = command.replace("'notebooks/solutions/*.ipynb'", "").replace("*.ipynb", "00*.ipynb")
+    for folder in ("one", "two"):
+        here = command.replace("=build/", f"='{tmp_path}/{folder}'/").replace(
+            "--output-dir build", f"--output-dir '{tmp_path}/{folder}'"
+        )
+        subprocess.run(here, shell=True, cwd=ROOT, check=True, capture_output=True)
+    files = sorted((tmp_path / "one" / "figures").iterdir())
+    text = "".join(path.read_text("utf-8") for path in ROOT.glob("notebooks/00*.ipynb"))
+    names = set(re.findall(r"\*\*Figure (00-[a-z-]+)\.", text))
+    assert {path.stem for path in files} == {*names, "captions"}
+    assert len(files) == 2 * len(names) + 1
+    for path in files:
+        assert path.read_bytes() == (tmp_path / "two" / "figures" / path.name).read_bytes()
 
 
 def test_data_is_found_from_the_variable_or_refused(monkeypatch, tmp_path):

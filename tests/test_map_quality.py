@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from camutils import data_path, load_image
-from camutils.figures import _credits, credit
+from camutils.figures import credits
 from camutils.scenes import (
     ANIMALS,
     BACKGROUNDS,
@@ -136,9 +136,9 @@ def test_the_committed_elephants_are_what_their_recipe_gives():
 def test_the_credits_of_a_composite_name_every_picture_and_each_author_once():
     files = [data_path("cutouts", f"{name}.png") for name in ("bear", "crowned_crane", "lion")]
     files.append(data_path("backgrounds", "storm.jpg"))
-    words = _credits(files)
+    words = credits(files)
     assert words.startswith("Pictures: bear; crowned crane; lion, Bill Kendrick")
     assert words.count("Kendrick") == 1
-    assert words.endswith(credit(files[-1]))
-    assert _credits(files[:1]) == credit(files[0])
-    assert _credits([]) == ""
+    assert words.endswith(" " + credits(files[-1:]))
+    assert credits(files[:1]).startswith("Picture: bear, Bill Kendrick")
+    assert credits([]) == ""
