@@ -6,10 +6,12 @@ its quartiles. "forward again" is the forward pass against itself: how far noise
 """
 
 import argparse
+import multiprocessing
 import random
 import statistics
 import sys
 import time
+from collections.abc import Callable
 
 import torch
 from methods import NETWORKS, PEERS, markdown, network, prepared
@@ -61,54 +63,53 @@ def cell(ratios: list[float]) -> str:
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
-def compare(options: argparse.Namespace) -> None:
+def compare(name: str, options: argparse.Namespace) -> list[list[str]]:
     """One class, the top five, a batch of eight: camutils beside each peer."""
-    print("\n### Time as a multiple of the forward pass: median (quartiles)\n")
-    methods, rows = ["camutils", *PEERS], []
-    for name in options.networks:
-        classifier = network(name)
-        for what, batch, n_classes in (
-            ("one class", 1, 1),
-            ("top five classes", 1, 5),
-            ("batch of 8", 8, 1),
-        ):
-            ratios, forward = measure(classifier, methods, batch, n_classes, options)
-            best = min(statistics.median(ratios[method]) for method in methods)
-            # Alike: medians no farther apart than the quartiles of the forward pass against itself.
-            low, _, high = statistics.quantiles(ratios["forward again"], n=4, method="inclusive")
-            shown = [
-                f"**{cell(ratios[m])}**"
-                if statistics.median(ratios[m]) <= best * (1 + high - low)
-                else cell(ratios[m])
-                for m in methods
-            ]
-            rows.append(
-                [f"{name}, {what}", f"{forward * 1000:.0f} ms", cell(ratios["forward again"])]
-            )
-            rows[-1] += [*shown, str(len(ratios["camutils"]))]
-            progress(rows[-1])
-    print(
-        markdown(["network, task", "forward pass", "forward again", *methods, "rounds"], rows),
-        "\n\nBold: the smallest median of the row, and those that noise does not tell from it "
-        "(no farther off than the quartiles of the forward pass against itself are apart).",
-    )
+    methods, rows, classifier = ["camutils", *PEERS], [], network(name)
+    for what, batch, n_classes in (
+        ("one class", 1, 1),
+        ("top five classes", 1, 5),
+        ("batch of 8", 8, 1),
+    ):
+        ratios, forward = measure(classifier, methods, batch, n_classes, options)
+        best = min(statistics.median(ratios[method]) for method in methods)
+        # Alike: medians no farther apart than the quartiles of the forward pass against itself.
+        low, _, high = statistics.quantiles(ratios["forward again"], n=4, method="inclusive")
+        shown = [
+            f"**{cell(ratios[m])}**"
+            if statistics.median(ratios[m]) <= best * (1 + high - low)
+            else cell(ratios[m])
+            for m in methods
+        ]
+        row = [f"{name}, {what}", f"{forward * 1000:.0f} ms", cell(ratios["forward again"])]
+        rows.append([*row, *shown, str(len(ratios["camutils"]))])
+        progress(rows[-1])
+    return rows
 
 
-def grow(options: argparse.Namespace) -> None:
+def grow(name: str, options: argparse.Namespace) -> list[list[str]]:
     """More pictures, more classes: how the cost of camutils grows."""
-    print("\n### How it grows: multiple of the forward pass of the same batch\n")
-    rows = []
-    for name in options.networks:
-        classifier = network(name)
-        tasks = [(batch, 1) for batch in (1, 4, 16, 64)[: 2 if options.quick else 4]]
-        tasks += [(1, n_classes) for n_classes in (5, 20, 100)]
-        for batch, n_classes in tasks:
-            ratios, forward = measure(classifier, ["camutils"], batch, n_classes, options)
-            cells = [cell(ratios["forward again"]), cell(ratios["camutils"])]
-            rows.append([name, str(batch), str(n_classes), f"{forward * 1000:.0f} ms", *cells])
-            progress(rows[-1])
-    header = ["network", "pictures", "classes", "forward pass", "forward again", "camutils"]
-    print(markdown(header, rows))
+    rows, classifier = [], network(name)
+    tasks = [(batch, 1) for batch in (1, 4, 16, 64)[: 2 if options.quick else 4]]
+    tasks += [(1, n_classes) for n_classes in (5, 20, 100)]
+    for batch, n_classes in tasks:
+        ratios, forward = measure(classifier, ["camutils"], batch, n_classes, options)
+        cells = [cell(ratios["forward again"]), cell(ratios["camutils"])]
+        rows.append([name, str(batch), str(n_classes), f"{forward * 1000:.0f} ms", *cells])
+        progress(rows[-1])
+    return rows
+
+
+def in_new_processes(rows: Callable, options: argparse.Namespace) -> list[list[str]]:
+    """The rows of all networks, each from a fresh process.
+
+    In one process the memory that a network leaves behind makes the next one's passes slower or
+    faster, and not all methods alike.
+    """
+    tasks = [(name, options) for name in options.networks]
+    fresh = multiprocessing.get_context("spawn").Pool
+    with fresh(1, torch.set_num_threads, (options.threads,), maxtasksperchild=1) as pool:
+        return [row for result in pool.starmap(rows, tasks, chunksize=1) for row in result]
 
 
 def progress(row: list[str]) -> None:
@@ -129,16 +130,23 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.quick:
         options.rounds, options.seconds = 2, 0
-    torch.set_num_threads(options.threads)
     print(
         f"{options.threads} thread(s), {options.clock} clock, torch {torch.__version__}, float32, "
         "224x224 pictures on the CPU. The classes are the network's first answers, found outside "
         "the time and given to every method alike; each method is constructed outside the time."
     )
     if options.only != "grow":
-        compare(options)
+        print("\n### Time as a multiple of the forward pass: median (quartiles)\n")
+        header = ["network, task", "forward pass", "forward again", "camutils", *PEERS, "rounds"]
+        print(markdown(header, in_new_processes(compare, options)))
+        print(
+            "\nBold: the smallest median of the row, and those that noise does not tell from it "
+            "(no farther off than the quartiles of the forward pass against itself are apart)."
+        )
     if options.only != "compare":
-        grow(options)
+        print("\n### How it grows: multiple of the forward pass of the same batch\n")
+        header = ["network", "pictures", "classes", "forward pass", "forward again", "camutils"]
+        print(markdown(header, in_new_processes(grow, options)))
 
 
 if __name__ == "__main__":
