@@ -36,3 +36,17 @@ class FigureSlides(Preprocessor):
                 kept.append(cell)
         nb.cells = kept
         return nb, resources
+
+
+class StillOutputs(Preprocessor):
+    """Widgets leave the pictures that stand in for them: what a committed notebook shows."""
+
+    def preprocess(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        """Drop the views of widgets from all outputs, and their stored state."""
+        nb.metadata.pop("widgets", None)
+        for cell in nb.cells:
+            for output in cell.get("outputs", []):
+                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+        return nb, resources

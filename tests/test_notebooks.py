@@ -8,7 +8,7 @@ import pytest
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter, SlidesExporter
 
-from camutils.export import FigureSlides, PageLinks
+from camutils.export import FigureSlides, PageLinks, StillOutputs
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -70,3 +70,13 @@ def test_neighbours_are_linked(path):
     position = NOTEBOOKS.index(path)
     for neighbour in NOTEBOOKS[max(0, position - 1) : position + 2]:
         assert neighbour == path or f"]({neighbour.name})" in text
+
+
+def test_widgets_leave_their_still_pictures():
+    view = "application/vnd.jupyter.widget-view+json"
+    output = nbformat.v4.new_output("display_data", {view: {"model_id": "a"}, "image/png": "x"})
+    cell = nbformat.v4.new_code_cell("panel", outputs=[output])
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {}})
+    still, _ = StillOutputs().preprocess(notebook, {})
+    assert still.cells[0].outputs[0].data == {"image/png": "x"}
+    assert "widgets" not in still.metadata
