@@ -179,9 +179,12 @@ def _find_layer(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Modul
     for name, module in modules.items():
         if layer == name.replace(".", "_"):
             return name, module
-    near = difflib.get_close_matches(str(layer), modules, n=3, cutoff=0.3) or list(modules)[-3:]
+    # Near names; else what has convolutions inside, the outermost first: there the maps are.
+    near = difflib.get_close_matches(str(layer), modules, n=3)
+    near += [n for n, m in modules.items() if any(isinstance(k, nn.Conv2d) for k in m.modules())]
+    names = ", ".join(near[:3] if len(near) > 3 else [*near, *modules][:3])
     got = repr(layer) if isinstance(layer, str) else f"a {type(layer).__name__}"
-    raise ValueError(f"layer: got {got}, expected a module of the model: {', '.join(near)}, ...")
+    raise ValueError(f"layer: got {got}, expected a module of the model: {names}, ...")
 
 
 def _in_train_mode(model: nn.Module) -> bool:

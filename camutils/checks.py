@@ -25,8 +25,11 @@ def check_module(name: str, value: nn.Module) -> None:
 def check_tensor(name: str, value: Tensor, shape: str) -> None:
     """Raise unless `value` is a finite, floating tensor with the dimensions of `(N, C, h, w)`."""
     check_type(name, value, Tensor, f"a tensor {shape}")
-    fits = value.ndim == shape.count(",") + 1 and value.numel()
-    check(fits, name, f"shape {tuple(value.shape)}", shape)
+    dimensions = shape.count(",") + 1
+    single = f"{shape}; for a single one pass {name}[None]"
+    form = single if value.ndim == dimensions - 1 == 3 else shape
+    fits = value.ndim == dimensions and value.numel()
+    check(fits, name, f"shape {tuple(value.shape)}", form)
     check(value.is_floating_point(), name, value.dtype, "floating point values")
     check(is_finite(value), name, "NaN or inf", "finite values")
 

@@ -20,7 +20,9 @@ def _missing(answer: Any) -> bool:
     return False
 
 
-def _compare(answer: Any, expected: Tensor, wrong: Sequence[tuple[Tensor, str]]) -> None:
+def _compare(
+    answer: Any, expected: Tensor, wrong: Sequence[tuple[Tensor, str]], right: str = "Right."
+) -> None:
     """Say whether a map is the expected one, or which of the typical wrong ones it is."""
     if _missing(answer):
         return
@@ -31,7 +33,7 @@ def _compare(answer: Any, expected: Tensor, wrong: Sequence[tuple[Tensor, str]])
     if answer.shape != expected.shape:
         print(f"Expected shape {tuple(expected.shape)}, got {tuple(answer.shape)}.")
     elif _close(answer, expected):
-        print("Right.")
+        print(right)
     else:
         words = (text for other, text in wrong if _close(answer, other))
         print(next(words, "Not yet right: the shape is, the values are not."))
@@ -81,7 +83,7 @@ def check_00_3(answer: Any, classifier: Classifier, x: Tensor) -> None:
     _compare(answer, wolf, [
         (top, "That is the map of the first answer; `classes` chooses another one."),
         (normalize_map(wolf), "The right map, but normalised; it was asked for as it is."),
-    ])  # fmt: skip
+    ], "Right. Draw it: for want of a wolf, the evidence lies on the bear.")  # fmt: skip
 
 
 def _check_number(answer: Any, expected: float, wrong: Mapping[float, str]) -> None:

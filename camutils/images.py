@@ -48,11 +48,24 @@ def load_image(path: str | os.PathLike) -> Image.Image:
                 image.load()
                 return to_rgb(ImageOps.exif_transpose(image))
     except Exception as error:  # Pillow's decoders raise nearly everything on broken files.
-        why = "it is a folder" if os.path.isdir(path) else error
         raise ImageError(
-            f"path: {os.fspath(path)!r} could not be read: {why}; expected a whole picture file "
-            f"(JPEG, PNG, WebP, ...) of at most {MAX_PIXELS // 10**6} megapixels."
+            f"path: {os.fspath(path)!r} could not be read: {_why(path, error)}; expected a picture "
+            f"file (JPEG, PNG, WebP, ...), whole, of at most {MAX_PIXELS // 10**6} megapixels."
         ) from error
+
+
+def _why(path: str | os.PathLike, error: Exception) -> str | Exception:
+    name = str(path)
+    if os.path.isdir(path):
+        return "it is a folder"
+    if not name.isprintable():
+        return f'the name holds a tab or a line break, was r"..." meant? ({error})'
+    if isinstance(error, FileNotFoundError):
+        where = "" if os.path.isabs(path) else f" in the current folder {os.getcwd()}"
+        return f"there is no such file{where}"
+    if name.lower().endswith((".heic", ".heif")):
+        return "HEIC pictures are not supported, save it as JPEG"
+    return error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

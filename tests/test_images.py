@@ -126,7 +126,7 @@ def test_a_truncated_picture_is_refused(tmp_path, ending, share):
     (tmp_path / "a").write_bytes(whole)
     assert load_image(tmp_path / "a").size == (64, 64)
     (tmp_path / "a").write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(ImageError, match=r"^path: '.*a' could not be read: .+; expected a whole"):
+    with pytest.raises(ImageError, match=r"^path: '.*a' could not be read: .+; expected a pict"):
         load_image(tmp_path / "a")
 
 
@@ -165,7 +165,7 @@ def test_89_megapixels_are_not_refused_for_their_size(tmp_path):
         (lambda p: p.write_text("no picture"), "cannot identify"),
         (lambda p: p.write_bytes(b""), "cannot identify"),
         (lambda p: p.mkdir(), "it is a folder"),
-        (lambda p: None, "No such file"),
+        (lambda p: None, "there is no such file;"),
     ],
     ids=["text", "empty", "folder", "missing"],
 )
@@ -175,6 +175,21 @@ def test_what_is_no_picture_is_named(tmp_path, make, why, kind):
     make(path)
     with pytest.raises(ImageError, match=rf"^path: '.*thing.jpg' could not be read: .*{why}"):
         load_image(kind(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a.HEIC", "HEIC pictures are not supported"),
+        ("C:\temp\new.jpg", 'was r"..." meant?'),
+        ("missing.jpg", "there is no such file in the current folder /"),
+    ],
+)
+def test_typical_mistakes_are_told_from_others(tmp_path, monkeypatch, name, why):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(ImageError, match=why):
+        load_image(name)
 
 
 def test_an_image_error_is_a_value_error():
