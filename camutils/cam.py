@@ -88,8 +88,9 @@ def grad_cam(
             "to run; expected eval mode: call model.eval() first."
         )
     check_tensor("x", x, "(N, C, H, W)")
-    if not torch.is_autocast_enabled(x.device.type):
-        _check_alike("x", x, "the model", next(model.parameters(), x))
+    parameter = next(model.parameters(), x)
+    if x.dtype == parameter.dtype or not torch.is_autocast_enabled(x.device.type):
+        _check_alike("x", x, "the model", parameter)
     caller, leaves = threading.get_ident(), []
 
     def cut(module: nn.Module, args: object, output: object) -> Tensor | None:

