@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from latex2mathml.converter import convert
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 
@@ -19,6 +20,25 @@ class PageLinks(Preprocessor):
                 cell.source = re.sub(
                     r"\]\((?:[\w.-]+/)*([\w.-]+)\.ipynb(?=[#)])", r"](\1.html", cell.source
                 )
+        return nb, resources
+
+
+class Formulas(Preprocessor):
+    """TeX becomes MathML, which browsers draw by themselves: MathJax comes from the web."""
+
+    def preprocess(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        """Turn `$...$` and `$$...$$` into `<math>`, but for what stands in code."""
+
+        def mathml(found: re.Match) -> str:
+            code, block, inline = found.groups()
+            return code or convert(block or inline, display="block" if block else "inline")
+
+        for cell in nb.cells:
+            if cell.cell_type == "markdown":
+                pattern = r"(```.*?```|`[^`]+`)|\$\$(.+?)\$\$|\$([^$\s](?:[^$]*[^$\s])?)\$"
+                cell.source = re.sub(pattern, mathml, cell.source, flags=re.DOTALL)
         return nb, resources
 
 

@@ -8,7 +8,7 @@ import pytest
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter, SlidesExporter
 
-from camutils.export import FigureSlides, PageLinks, StillOutputs
+from camutils.export import FigureSlides, Formulas, PageLinks, StillOutputs
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -45,7 +45,7 @@ def test_runs_on_the_real_architecture(name, monkeypatch):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_page_shows_every_figure_and_links_to_pages(path):
-    exporter = HTMLExporter(preprocessors=[PageLinks])
+    exporter = HTMLExporter(preprocessors=[PageLinks, Formulas])
     page, _ = exporter.from_filename(str(path))
     assert page.count('src="data:image/png') == pictures(path) > 0
     pages = {p.stem for p in [*NOTEBOOKS, *FOLDER.glob("solutions/*.ipynb")]}
@@ -53,13 +53,40 @@ def test_page_shows_every_figure_and_links_to_pages(path):
         assert link.removesuffix(".html") in pages
 
 
+def markdown(path):
+    """All text of a committed notebook, without code."""
+    cells = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "markdown"]
+    return re.sub("```.*?```|`[^`]+`", "", "\n\n".join(cells), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_page_needs_no_web_for_its_formulas(path):
+    page, _ = HTMLExporter(preprocessors=[Formulas]).from_filename(str(path))
+    text = markdown(path)
+    blocks = text.count("$$") // 2
+    assert page.count('display="block"') == blocks
+    assert page.count("<math ") == blocks + (text.count("$") - 4 * blocks) // 2
+    assert page.count("<math ") == page.count("</math>")
+
+
+def test_formulas_leave_code_and_money_alone():
+    texts = {
+        "`$a$` costs $5": "`$a$` costs $5",
+        "```\n$a$\n```": "```\n$a$\n```",
+        "$5 or 6 $": "$5 or 6 $",
+    }
+    cells = [nbformat.v4.new_markdown_cell(text) for text in texts]
+    cells.append(nbformat.v4.new_code_cell("x = '$a$'"))
+    notebook, _ = Formulas().preprocess(nbformat.v4.new_notebook(cells=cells), {})
+    assert [cell.source for cell in notebook.cells] == [*texts.values(), "x = '$a$'"]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_slides_are_the_tagged_cells(path):
     tagged = [c for c in nbformat.read(path, 4).cells if "slide" in c.metadata.get("tags", [])]
     shown = sum("image/png" in o.get("data", {}) for c in tagged for o in c.get("outputs", []))
-    slides, _ = SlidesExporter(preprocessors=[FigureSlides], exclude_input=True).from_filename(
-        str(path)
-    )
+    exporter = SlidesExporter(preprocessors=[FigureSlides, Formulas], exclude_input=True)
+    slides, _ = exporter.from_filename(str(path))
     assert slides.count('src="data:image/png') == shown > 0
     assert '<div class="jp-CodeMirrorEditor' not in slides
 
