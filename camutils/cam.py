@@ -69,15 +69,17 @@ def grad_cam(
             name with underscores (`"features_35"`). If it runs several times, the last run counts.
         x: (N, C, H, W), floating, finite, preprocessed as the model wants it.
         classes: None for each picture's top class, an int for all pictures, K ints for every
-            picture, or a tensor (N, K). K classes cost one forward pass.
+            picture, or a tensor (N, K). All K share one forward pass and one batched backward pass
+            through the layers after the target, whose time and memory grow with K.
 
     Returns:
         `CamResult(maps (N, K, h, w), logits (N, n_classes), classes (N, K))`.
 
     Raises:
         ValueError: train mode; an unknown layer, one that did not run, that gives no
-            (N, C, h, w) map or does not lead to the output; x or classes out of their range.
-        TypeError: x is no tensor, layer no module or name, classes no whole numbers.
+            (N, C, h, w) map or does not lead to the output; x or classes out of their range; an
+            output that is not finite logits (N, n_classes).
+        TypeError: model is no module, x no tensor, layer neither, classes no whole numbers.
         RuntimeError: the model itself could not run on x.
     """
     check_module("model", model)

@@ -1,6 +1,7 @@
 """One form for every refusal: the argument, what came, what was expected."""
 
 import math
+from types import UnionType
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ def check(good: Any, name: str, got: Any, expected: str, error: type = ValueErro
         raise error(f"{name}: got {got}, expected {expected}.")
 
 
-def check_type(name: str, value: Any, kind: type | tuple, expected: str) -> None:
+def check_type(name: str, value: Any, kind: type | UnionType, expected: str) -> None:
     """Raise TypeError unless `value` is of this kind."""
     check(isinstance(value, kind), name, type(value).__name__, expected, TypeError)
 

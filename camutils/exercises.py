@@ -345,7 +345,7 @@ def check_03_4(share_inside: Any) -> None:
     total = heat.sum().item()
     top_left = heat[:2, :2].sum().item() / total
     cut = (heat[0, 0] + heat[0, 1] / 2 + heat[1, 0] / 4 + heat[1, 1] / 8).item() / total
-    whole_cells = heat[:2, :2].sum().item() / total
+    swapped = heat[:, :4].sum().item() / total  # Of the first box, read as upper, left, ...
     for box, right in (
         ((0, 0, 500, 400), 1.0),
         ((0, 0, 200, 200), top_left),
@@ -361,11 +361,12 @@ def check_03_4(share_inside: Any) -> None:
             return
         if abs(answer - right) < 1e-4:
             continue
-        swapped = heat[:2, :2].sum().item() / total
         if abs(answer - right * total) < 1e-4:
             print("That is the energy inside; the share of the whole was asked for.")
-        elif right == cut and min(abs(answer - whole_cells), abs(answer - swapped)) < 1e-4:
+        elif right == cut and abs(answer - top_left) < 1e-4:
             print("A cell that the box cuts counts in part, not as a whole.")
+        elif right == 1 and abs(answer - swapped) < 1e-4:
+            print("x and y are swapped: the box is (left, upper, right, lower).")
         elif right == cut and abs(answer - heat[0, 0].item() / total) < 1e-4:
             print("A cell that the box cuts counts in part; you leave it out.")
         else:

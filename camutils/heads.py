@@ -16,7 +16,7 @@ class FitResult(NamedTuple):
     """What `fit_head` returns."""
 
     head: nn.Linear  #: (C) → (n_classes), on the raw spatial mean of the activations.
-    history: dict[str, list[float]]  #: "loss" and "accuracy" on the training data, per epoch.
+    history: dict[str, list[float]]  #: "loss" and "accuracy" on the training data before each step.
 
 
 class GAPClassifier(nn.Module):

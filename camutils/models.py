@@ -107,6 +107,7 @@ def load_classifier(name: str, weights: str | None = None) -> Classifier:
     Raises:
         ValueError: an unknown name (near ones are listed), a vision transformer (it has no
             convolutional map), an unknown `weights` or `CAMUTILS_WEIGHTS`.
+        TypeError: name is no string.
         WeightsError: the checkpoint is damaged or cannot be had.
     """
     argument = "weights" if weights is not None else "CAMUTILS_WEIGHTS"

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
+from torchcam import methods as torchcam
 
 from camutils import (
     GAPClassifier,
@@ -169,7 +170,6 @@ def test_grad_cam_before_the_last_pool_has_four_times_the_cells(vgg):
 
 
 def test_class_activation_map_agrees_with_torchcam(vgg):
-    torchcam = pytest.importorskip("torchcam.methods")
     head = vgg.model.head
     with torchcam.CAM(vgg.model, "features", "head") as extractor, torch.no_grad():
         vgg.model(vgg.x[:1])

@@ -118,7 +118,7 @@ def test_share_inside_a_box(capsys):
     [
         (lambda h, b, s: share_inside(h, b, s) * h.sum(), "share of the whole"),
         (lambda h, b, s: share_inside(h, b, s, parts=False), "in part"),
-        (lambda h, b, s: share_inside(h, (b[1], b[0], b[3], b[2]), s), "another share"),
+        (lambda h, b, s: share_inside(h, (b[1], b[0], b[3], b[2]), s), "swapped"),
         (lambda h, b, s: 0.0, "another share"),
         (lambda h, b, s: h, "one number"),
         (lambda h, b, s: 1 / 0, "ZeroDivisionError"),

@@ -1,7 +1,9 @@
 """Figures come with caption and credits, and are written the same twice."""
 
 import csv
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -86,13 +88,15 @@ def test_files_are_equal_when_written_twice(shown, monkeypatch, tmp_path):
 def test_the_readme_command_writes_the_same_files_twice(tmp_path):
     readme = (ROOT / "README.md").read_text("utf-8")
     command = re.search(r"<!-- command: figures -->\n```sh\n(.*)\n```", readme)[1]
-    command = command.replace(".venv/bin/jupyter", f"'{sys.executable}' -m jupyter")
-    command = command.replace("'notebooks/solutions/*.ipynb'", "").replace("*.ipynb", "00*.ipynb")
+    settings, words = command.split(" .venv/bin/jupyter ")
+    assert settings == "CAMUTILS_WEIGHTS=embedded CAMUTILS_FIGURES=build/figures"
+    words = [word for word in shlex.split(words) if not word.endswith(".ipynb")]
     for folder in ("one", "two"):
-        here = command.replace("=build/", f"='{tmp_path}/{folder}'/").replace(
-            "--output-dir build", f"--output-dir '{tmp_path}/{folder}'"
-        )
-        subprocess.run(here, shell=True, cwd=ROOT, check=True, capture_output=True)
+        out = str(tmp_path / folder)
+        here = [sys.executable, "-m", "jupyter", *words, "notebooks/00_start_here.ipynb"]
+        here[here.index("build")] = out
+        variables = {"CAMUTILS_WEIGHTS": "embedded", "CAMUTILS_FIGURES": f"{out}/figures"}
+        subprocess.run(here, env=os.environ | variables, cwd=ROOT, check=True, capture_output=True)
     files = sorted((tmp_path / "one" / "figures").iterdir())
     text = "".join(path.read_text("utf-8") for path in ROOT.glob("notebooks/00*.ipynb"))
     names = set(re.findall(r"\*\*Figure (00-[a-z-]+)\.", text))

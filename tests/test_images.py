@@ -182,7 +182,7 @@ def test_what_is_no_picture_is_named(tmp_path, make, why, kind):
     [
         ("a.HEIC", "HEIC pictures are not supported"),
         ("C:\temp\new.jpg", 'was r"..." meant?'),
-        ("missing.jpg", "there is no such file in the current folder /"),
+        ("missing.jpg", "there is no such file in the current folder "),
     ],
 )
 def test_typical_mistakes_are_told_from_others(tmp_path, monkeypatch, name, why):

@@ -66,7 +66,8 @@ def test_normalising_twice_changes_nothing(array):
 @given(float_maps)
 def test_a_normalised_map_keeps_the_order_and_the_proportions(array):
     scaled = normalize_map(array)
-    exact = array.astype(np.longdouble)
+    # Where a long double is a double, the span of the largest values would overflow.
+    exact = array.astype(np.longdouble) / (4 if np.abs(array).max() > 1 else 1)
     low = exact.min((-2, -1), keepdims=True)
     span = exact.max((-2, -1), keepdims=True) - low
     expected = np.where(span == 0, 0, (exact - low) / np.where(span == 0, 1, span))

@@ -3,7 +3,7 @@
 32 photographs of data/photos through VGG16's stack. A plain pass: every picture read, preprocessed
 and run through the stack once, under inference_mode. Ours: `extract_features`, then `fit_head` for
 300 epochs. The naive loop: the frozen stack runs again in each of 20 epochs, the head is trained on
-what comes out; the same pictures, batches and optimizer.
+what comes out, batch by batch; the same pictures.
 """
 
 import argparse

@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 
 import torch
 from methods import NETWORKS, PEERS, markdown, network, prepared
@@ -124,15 +125,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: on a busy machine")
     parser.add_argument("--rounds", type=int, default=7, help="at least; slow rows: 3")
-    parser.add_argument("--seconds", type=float, default=10, help="per row, if not yet up")
+    parser.add_argument("--seconds", type=float, default=15, help="per row, if not yet up")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--only", choices=("compare", "grow"))
     options = parser.parse_args(arguments)
     if options.quick:
         options.rounds, options.seconds = 2, 0
+    peers = ", ".join(f"{name} {version(name)}" for name in ("captum", "torchcam", "grad-cam"))
     print(
-        f"{options.threads} thread(s), {options.clock} clock, torch {torch.__version__}, float32, "
-        "224x224 pictures on the CPU. The classes are the network's first answers, found outside "
+        f"{peers}, {options.threads} thread(s), {options.clock} clock, torch {torch.__version__}, "
+        "float32, 224x224 pictures on the CPU. The classes are the network's first answers, found outside "
         "the time and given to every method alike; each method is constructed outside the time."
     )
     if options.only != "grow":
