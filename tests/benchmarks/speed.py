@@ -134,8 +134,9 @@ def main(arguments: list[str] | None = None) -> None:
     peers = ", ".join(f"{name} {version(name)}" for name in ("captum", "torchcam", "grad-cam"))
     print(
         f"{peers}, {options.threads} thread(s), {options.clock} clock, torch {torch.__version__}, "
-        "float32, 224x224 pictures on the CPU. The classes are the network's first answers, found outside "
-        "the time and given to every method alike; each method is constructed outside the time."
+        "float32, 224x224 pictures on the CPU. The classes are the network's first answers, found "
+        "outside the time and given to every method alike; each method is constructed outside the "
+        "time."
     )
     if options.only != "grow":
         print("\n### Time as a multiple of the forward pass: median (quartiles)\n")
