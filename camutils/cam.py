@@ -114,7 +114,9 @@ def grad_cam(
             handle.remove()
         check(leaves, "layer", f"{name!r}, which did not run", "one of the forward pass")
         shaped = isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == len(x)
-        check(shaped, "model", describe(logits), f"logits (N, n_classes) with N = {len(x)}")
+        shaped = shaped and logits.shape[1] and logits.is_floating_point()
+        form = f"floating logits (N, n_classes) with N = {len(x)}"
+        check(shaped, "model", describe(logits), form)
         check(is_finite(logits), "model", "logits with NaN or inf", "finite ones")
         if classes is None:
             classes = logits.detach().argmax(1, keepdim=True)
@@ -209,7 +211,7 @@ def _check_alike(name: str, value: Tensor, other_name: str, other: Tensor) -> No
 def _check_map(name: str, output: object, x: Tensor) -> None:
     got, form = f"{name!r}, which gives {describe(output)}", "a feature map (N, C, h, w)"
     check(isinstance(output, Tensor) and output.ndim == 4, "layer", got, form)
-    check(output.is_floating_point(), "layer", f"{got} of {output.dtype}", f"floating {form}")
+    check(output.is_floating_point(), "layer", got, f"floating {form}")
     # A map has the proportions of its picture: if dimensions 1 and 2 have them and 2 and 3 are
     # far from them, the channels stand last.
     aspect = math.log(x.shape[2] / x.shape[3])

@@ -49,16 +49,18 @@ def check_whole(name: str, value: int, least: int, most: float = float("inf")) -
 
 
 def describe(value: Any) -> str:
-    """The shape of a tensor, the type of anything else."""
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+    """The shape of a tensor and its type if that is not floating, the type of anything else."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{tuple(value.shape)}" + ("" if value.is_floating_point() else f" of {value.dtype}")
 
 
 def run(module: nn.Module, x: Tensor, name: str) -> Any:
     """`module(x)`; where torch cannot, its error says which argument is to blame."""
     try:
         return module(x)
-    except RuntimeError as error:
-        if type(error) is not RuntimeError:  # Out of memory and the like keep their type.
+    except (RuntimeError, IndexError) as error:
+        if type(error) not in (RuntimeError, IndexError):  # Out of memory keeps its type.
             raise
         raise RuntimeError(
             f"{name}: got shape {tuple(x.shape)}, expected one that the network can run on: {error}"

@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -182,18 +183,23 @@ def crop_box(
         ValueError: a map that is not (h, w), negative or not finite; another argument off range.
         TypeError: a heatmap of no numbers.
     """
-    cells, (width, height) = as_heatmap(heatmap, sys.float_info.max), size
-    check(min(size) >= 1, "size", size, "a width and a height of at least 1")
-    check(0 < threshold <= 1, "threshold", threshold, "a share in (0, 1]")
-    check(0 <= margin < math.inf, "margin", margin, "a share of at least 0")
+    cells = as_heatmap(heatmap, sys.float_info.max)
+    pair = isinstance(size, tuple | list) and len(size) == 2
+    whole = pair and all(isinstance(side, Integral) and side >= 1 for side in size)
+    check(whole, "size", repr(size), "(width, height), whole numbers of at least 1")
+    number = isinstance(threshold, Real) and 0 < threshold <= 1
+    check(number, "threshold", repr(threshold), "a share in (0, 1]")
+    number = isinstance(margin, Real) and 0 <= margin < math.inf
+    check(number, "margin", repr(margin), "a share of at least 0")
+    width, height = size
     if cells.max() == cells.min():
         return 0, 0, width, height
     rows, columns = np.nonzero(cells >= threshold * cells.max())
 
     def span(first: int, last: int, count: int, pixels: int) -> tuple[int, int]:
-        low, high = first * pixels / count, (last + 1) * pixels / count
+        low, high = int(first) * pixels / count, (int(last) + 1) * pixels / count
         grow = margin * (high - low)
-        return max(0, math.floor(low - grow)), min(pixels, math.ceil(high + grow))
+        return math.floor(max(0, low - grow)), math.ceil(min(pixels, high + grow))
 
     left, right = span(columns.min(), columns.max(), cells.shape[1], width)
     upper, lower = span(rows.min(), rows.max(), cells.shape[0], height)

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -60,7 +61,7 @@ def overlay(
     colour = matplotlib.colormaps[colormap](fine, bytes=True)[..., :3]
     picture = np.asarray(to_rgb(image))
     return Image.fromarray(
-        cv2.addWeighted(picture, 1 - alpha, np.ascontiguousarray(colour), alpha, 0)
+        cv2.addWeighted(picture, float(1 - alpha), np.ascontiguousarray(colour), float(alpha), 0)
     )
 
 
@@ -114,11 +115,13 @@ def show_images(
         A figure made without pyplot.
 
     Raises:
-        ValueError: no pictures, or not as many titles as pictures.
+        ValueError: no pictures, not as many titles as pictures, or a width that is none.
     """
     check(len(pictures), "pictures", "none", "at least one")
     titles = titles if titles is not None else [""] * len(pictures)
     check(len(titles) == len(pictures), "titles", len(titles), f"{len(pictures)}, one a picture")
+    positive = isinstance(width, Real) and 0 < width < math.inf
+    check(positive, "width", repr(width), "inches, a number above 0")
     columns = columns or len(pictures)
     rows = -(-len(pictures) // columns)
     arrays = [as_array(to_rgb(p) if isinstance(p, Image.Image) else p) for p in pictures]
@@ -126,7 +129,11 @@ def show_images(
     lines = max(title.count("\n") + bool(title) for title in titles)
     cell = width / columns
     figure = Figure(
-        figsize=(width, rows * (cell * height / wide + 0.22 * lines) + 0.35 * bool(suptitle)),
+        # A strip far higher than wide is shown smaller: its full height would fill the memory.
+        figsize=(
+            width,
+            rows * (cell * min(height / wide, 8) + 0.22 * lines) + 0.35 * bool(suptitle),
+        ),
         layout="constrained",
     )
     for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):

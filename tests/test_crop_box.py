@@ -94,3 +94,7 @@ def test_the_box_holds_the_maximum_and_stays_in_the_picture():
 def test_what_makes_no_box_is_refused(heat, options):
     with pytest.raises(ValueError, match="got"):
         crop_box(heat, **{"size": (10, 10), **options})
+
+
+def test_a_huge_margin_is_the_whole_picture():
+    assert crop_box(torch.eye(3), (10, 20), margin=1e308) == (0, 0, 10, 20)

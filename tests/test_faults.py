@@ -144,6 +144,11 @@ FAULTS = {
     "crop inf": (lambda: crop_box([[INF]], (8, 8)), ValueError, "heatmap", "inf", "from 0"),
     "crop text": (lambda: crop_box("map", (8, 8)), TypeError, "heatmap", "str", "(h, w)"),
     "crop size": (lambda: crop_box(np.eye(2), (0, 8)), ValueError, "size", "(0, 8)", "least 1"),
+    "crop size None": (lambda: crop_box(np.eye(2), None), ValueError, "size", "None", "(width"),
+    "crop size three": (lambda: crop_box(np.eye(2), (1, 2, 3)), ValueError, "size", "3", "(width"),
+    "crop share text": (
+        lambda: crop_box(np.eye(2), (8, 8), "1"), ValueError, "threshold", "'1'", "(0, 1]",
+    ),
     "crop share": (lambda: crop_box(np.eye(2), (8, 8), 0), ValueError, "threshold", "0", "(0, 1]"),
     "crop margin": (lambda: crop_box(np.eye(2), (8, 8), 1, -1), ValueError, "margin", "-1", "0"),
     # load_classifier
@@ -233,6 +238,18 @@ FAULTS = {
     "model gives one row": (
         cam_of(model=net(head=Gives(lambda x: x.mean((2, 3))[:1]))),
         ValueError, "model", "(1, 4)", "N = 2",
+    ),
+    "model gives no classes": (
+        cam_of(model=net(head=Gives(lambda x: x.mean((2, 3))[:, :0]))),
+        ValueError, "model", "(2, 0)", "logits (N, n_classes)",
+    ),
+    "model gives truth values": (
+        cam_of(model=net(head=Gives(lambda x: x.mean((2, 3)) > 0))),
+        ValueError, "model", "torch.bool", "floating logits",
+    ),
+    "model indexes beyond": (
+        cam_of(model=net(head=Gives(lambda x: x[:, 99]))),
+        RuntimeError, "x", "(2, 3, 8, 8)", "can run on: index 99",
     ),
     "model gives NaN": (
         cam_of(model=net(head=Gives(lambda x: x.mean((2, 3)) * NAN))),

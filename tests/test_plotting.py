@@ -122,3 +122,10 @@ def test_a_figure_is_a_png_and_closes_over_nothing():
 def test_pyplot_keeps_no_figure():
     show_cam(gradient(), np.eye(2))
     assert Gcf.get_all_fig_managers() == []
+
+
+def test_a_strip_does_not_fill_the_memory():
+    figure = show_images([Image.new("RGB", (10, 10000))])
+    assert figure.get_figheight() <= 8.5 * figure.get_figwidth()
+    with pytest.raises(ValueError, match=r"^width: got -1, expected inches"):
+        show_images([Image.new("RGB", (8, 8))], width=-1)
