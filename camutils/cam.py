@@ -231,6 +231,8 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
             "a list (these classes for every picture) or a tensor (N, 1) (one class for each)",
         )  # fmt: skip
         check("int" in str(classes.dtype), "classes", classes.dtype, "whole numbers", TypeError)
+        if isinstance(classes, np.ndarray):
+            classes = np.ascontiguousarray(classes)  # As argsort()[:, ::-1] is not.
         chosen = torch.as_tensor(classes).to(torch.int64)
         off = chosen[(chosen < 0) | (chosen >= n_classes)].tolist()
         check(not off, "classes", *off[:1] or [None], f"0 to {n_classes - 1}")

@@ -43,7 +43,8 @@ def load_image(path: str | os.PathLike) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks, as on damaged EXIF data.
-            with Image.open(path) as image:
+            # Not by name: Pillow would map a TIFF into memory, which EXIF rotation then scrambles.
+            with open(path, "rb") as file, Image.open(file) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise ValueError(f"{image.width}x{image.height} is over {MAX_PIXELS:,} pixels")
                 image.load()
@@ -59,7 +60,7 @@ def _why(path: str | os.PathLike, error: Exception) -> str | Exception:
     name = str(path)
     if os.path.isdir(path):
         return "it is a folder"
-    if not name.isprintable():
+    if any(character in name for character in "\t\n\r\a\b\f\v"):
         return f'the name holds a tab or a line break, was r"..." meant? ({error})'
     if isinstance(error, FileNotFoundError):
         where = "" if os.path.isabs(path) else f" in the current folder {os.getcwd()}"

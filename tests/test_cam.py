@@ -483,3 +483,12 @@ def test_normalize_map_takes_each_map_by_itself():
     maps = torch.tensor([[[1.0, 3.0]], [[10.0, 10.0]], [[-4.0, -2.0]]])
     assert normalize_map(maps).tolist() == [[[0, 1]], [[0, 0]], [[0, 1]]]
     assert normalize_map(maps.numpy()).tolist() == [[[0, 1]], [[0, 0]], [[0, 1]]]
+
+
+def test_classes_may_be_a_reversed_array(classifier):
+    network = classifier("efficientnet_lite0")
+    x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        best = np.argsort(network.model(x).numpy(), axis=1)[:, ::-1][:, :2]
+    result = grad_cam(network.model, network.target_layer, x, best)
+    assert result.classes.tolist() == result.logits.topk(2).indices.tolist()

@@ -294,3 +294,13 @@ def test_loading_does_not_touch_the_callers_warning_filters(tmp_path):
     before = list(warnings.filters)
     load_image(tmp_path / "a.png")
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "RGB"])
+def test_a_rotated_tiff_is_upright(tmp_path, mode):
+    grey = Image.fromarray(np.arange(24, dtype=np.uint8).reshape(4, 6) * 10)
+    picture, exif = grey.convert(mode), Image.Exif()
+    exif[0x112] = 6
+    picture.save(tmp_path / "a.tiff", exif=exif)
+    expected = np.asarray(picture.transpose(Image.Transpose.ROTATE_270).convert("RGB"))
+    assert np.array_equal(np.asarray(load_image(tmp_path / "a.tiff")), expected)
