@@ -187,7 +187,7 @@ def _find_layer(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Modul
     # Near names; else what has convolutions inside, the outermost first: there the maps are.
     near = difflib.get_close_matches(str(layer), modules, n=3)
     near += [n for n, m in modules.items() if any(isinstance(k, nn.Conv2d) for k in m.modules())]
-    names = ", ".join(near[:3] if len(near) > 3 else [*near, *modules][:3])
+    names = ", ".join(list(dict.fromkeys([*near, *modules]))[:3])
     got = repr(layer) if isinstance(layer, str) else f"a {type(layer).__name__}"
     raise ValueError(f"layer: got {got}, expected a module of the model: {names}, ...")
 
@@ -232,7 +232,7 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
         )  # fmt: skip
         check("int" in str(classes.dtype), "classes", classes.dtype, "whole numbers", TypeError)
         if isinstance(classes, np.ndarray):
-            classes = np.ascontiguousarray(classes)  # As argsort()[:, ::-1] is not.
+            classes = classes.copy()  # Contiguous, as argsort()[:, ::-1] is not.
         chosen = torch.as_tensor(classes).to(torch.int64)
         off = chosen[(chosen < 0) | (chosen >= n_classes)].tolist()
         check(not off, "classes", *off[:1] or [None], f"0 to {n_classes - 1}")

@@ -27,8 +27,8 @@ def check_tensor(name: str, value: Tensor, shape: str) -> None:
     """Raise unless `value` is a finite, floating tensor with the dimensions of `(N, C, h, w)`."""
     check_type(name, value, Tensor, f"a tensor {shape}")
     dimensions = shape.count(",") + 1
-    single = f"{shape}; for a single one pass {name}[None]"
-    form = single if value.ndim == dimensions - 1 == 3 else shape
+    single = dimensions == 4 and value.ndim == 3
+    form = f"{shape}; [None] makes a batch of one" if single else shape
     fits = value.ndim == dimensions and value.numel()
     check(fits, name, f"shape {tuple(value.shape)}", form)
     check(value.is_floating_point(), name, value.dtype, "floating point values")

@@ -492,3 +492,16 @@ def test_classes_may_be_a_reversed_array(classifier):
         best = np.argsort(network.model(x).numpy(), axis=1)[:, ::-1][:, :2]
     result = grad_cam(network.model, network.target_layer, x, best)
     assert result.classes.tolist() == result.logits.topk(2).indices.tolist()
+
+
+def test_classes_may_be_an_array_without_dimensions(classifier):
+    network = classifier("efficientnet_lite0")
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    result = grad_cam(network.model, network.target_layer, x, np.array(3))
+    assert result.classes.tolist() == [[3], [3]]
+
+
+def test_near_names_are_each_named_once():
+    net = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 3)), nn.Flatten()).eval()
+    with pytest.raises(ValueError, match=r"expected a module of the model: 0\.0, 0, 1, \.\.\.$"):
+        grad_cam(net, "0.1", torch.rand(1, 3, 8, 8))

@@ -260,6 +260,7 @@ FAULTS = {
     "layer near": (
         cam_of("3 "), ValueError, "layer", "'3 '", "module of the model: 3",
     ),
+    "x single": (cam_of(x=torch.rand(3, 8, 8)), ValueError, "x", "(3, 8, 8)", "batch of one"),
     "layer far off": (cam_of("layer4"), ValueError, "layer", "'layer4'", "of the model: 0, "),
     "layer empty": (cam_of(""), ValueError, "layer", "''", "module of the model"),
     "layer None": (cam_of(None), TypeError, "layer", "NoneType", "or its name"),
