@@ -163,7 +163,7 @@ def normalize_map(map: Map) -> Map:
     check(real, "map", kind, "a tensor or an array of real numbers", TypeError)
     check(map.ndim > 1 and map.numel(), "map", f"shape {tuple(map.shape)}", "(..., h, w)")
     map = map if map.is_floating_point() else map.float()
-    check(map.isfinite().all(), "map", "NaN or inf", "finite values")
+    check(is_finite(map), "map", "NaN or inf", "finite values")
     # The span of two huge values overflows, that of their halves does not; tiny ones stay exact.
     map = map / torch.where(map.abs().amax((-2, -1), keepdim=True) > 1, 2, 1)
     low, high = map.amin((-2, -1), keepdim=True), map.amax((-2, -1), keepdim=True)
@@ -203,9 +203,8 @@ def _in_train_mode(model: nn.Module) -> bool:
 
 
 def _check_alike(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
-    if value.dtype != other.dtype or value.device != other.device:
-        got, expected = (f"{tensor.dtype} on {tensor.device}" for tensor in (value, other))
-        check(False, name, got, f"what {other_name} has: {expected}")
+    got, expected = (f"{tensor.dtype} on {tensor.device}" for tensor in (value, other))
+    check(got == expected, name, got, f"what {other_name} has: {expected}")
 
 
 def _check_map(name: str, output: object, x: Tensor) -> None:

@@ -11,35 +11,33 @@ from nbformat import NotebookNode
 class PageLinks(Preprocessor):
     """Links from notebook to notebook become links from page to page, all in one folder."""
 
-    def preprocess(
-        self, nb: NotebookNode, resources: dict[str, Any]
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: dict[str, Any], index: int
     ) -> tuple[NotebookNode, dict[str, Any]]:
         """Turn `](folder/other.ipynb#place)` into `](other.html#place)`."""
-        for cell in nb.cells:
-            if cell.cell_type == "markdown":
-                cell.source = re.sub(
-                    r"\]\((?:[\w.-]+/)*([\w.-]+)\.ipynb(?=[#)])", r"](\1.html", cell.source
-                )
-        return nb, resources
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(
+                r"\]\((?:[\w.-]+/)*([\w.-]+)\.ipynb(?=[#)])", r"](\1.html", cell.source
+            )
+        return cell, resources
 
 
 class Formulas(Preprocessor):
     """TeX becomes MathML, which browsers draw by themselves: MathJax comes from the web."""
 
-    def preprocess(
-        self, nb: NotebookNode, resources: dict[str, Any]
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: dict[str, Any], index: int
     ) -> tuple[NotebookNode, dict[str, Any]]:
         """Turn `$...$` and `$$...$$` into `<math>`, but for what stands in code."""
+        if cell.cell_type == "markdown":
+            pattern = r"(```.*?```|`[^`]+`)|\$\$(.+?)\$\$|\$([^$\s](?:[^$]*[^$\s])?)\$"
+            cell.source = re.sub(pattern, _mathml, cell.source, flags=re.DOTALL)
+        return cell, resources
 
-        def mathml(found: re.Match) -> str:
-            code, block, inline = found.groups()
-            return code or convert(block or inline, display="block" if block else "inline")
 
-        for cell in nb.cells:
-            if cell.cell_type == "markdown":
-                pattern = r"(```.*?```|`[^`]+`)|\$\$(.+?)\$\$|\$([^$\s](?:[^$]*[^$\s])?)\$"
-                cell.source = re.sub(pattern, mathml, cell.source, flags=re.DOTALL)
-        return nb, resources
+def _mathml(found: re.Match) -> str:
+    code, block, inline = found.groups()
+    return code or convert(block or inline, display="block" if block else "inline")
 
 
 class FigureSlides(Preprocessor):

@@ -51,8 +51,8 @@ def load_image(path: str | os.PathLike) -> Image.Image:
                 return to_rgb(ImageOps.exif_transpose(image))
     except Exception as error:  # Pillow's decoders raise nearly everything on broken files.
         raise ImageError(
-            f"path: {os.fspath(path)!r} could not be read: {_why(path, error)}; expected a picture "
-            f"file (JPEG, PNG, WebP, ...), whole, of at most {MAX_PIXELS // 10**6} megapixels."
+            f"path: {os.fspath(path)!r} could not be read: {_why(path, error)}; expected a whole "
+            f"picture file (JPEG, PNG, WebP, ...) of at most {MAX_PIXELS // 10**6} megapixels."
         ) from error
 
 

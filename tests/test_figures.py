@@ -1,12 +1,6 @@
 """Figures come with caption and credits, and are written the same twice."""
 
 import csv
-import os
-import re
-import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +9,6 @@ from PIL import Image
 from camutils import data_path, scene_path, show_cam, show_figure, show_images
 from camutils.figures import credits
 
-ROOT = Path(__file__).parent.parent
 ELEPHANTS = data_path("scenes", "elephants.jpg")
 
 
@@ -83,27 +76,6 @@ def test_files_are_equal_when_written_twice(shown, monkeypatch, tmp_path):
     with Image.open(tmp_path / "one" / "02-b.png") as png:
         assert round(png.info["dpi"][0]) == 300
     assert "<dc:date>" not in (tmp_path / "one" / "02-b.svg").read_text("utf-8")
-
-
-def test_the_readme_command_writes_the_same_files_twice(tmp_path):
-    readme = (ROOT / "README.md").read_text("utf-8")
-    command = re.search(r"<!-- command: figures -->\n```sh\n(.*)\n```", readme)[1]
-    settings, words = command.split(" .venv/bin/jupyter ")
-    assert settings == "CAMUTILS_WEIGHTS=embedded CAMUTILS_FIGURES=build/figures"
-    words = [word for word in shlex.split(words) if not word.endswith(".ipynb")]
-    for folder in ("one", "two"):
-        out = str(tmp_path / folder)
-        here = [sys.executable, "-m", "jupyter", *words, "notebooks/00_start_here.ipynb"]
-        here[here.index("build")] = out
-        variables = {"CAMUTILS_WEIGHTS": "embedded", "CAMUTILS_FIGURES": f"{out}/figures"}
-        subprocess.run(here, env=os.environ | variables, cwd=ROOT, check=True, capture_output=True)
-    files = sorted((tmp_path / "one" / "figures").iterdir())
-    text = "".join(path.read_text("utf-8") for path in ROOT.glob("notebooks/00*.ipynb"))
-    names = set(re.findall(r"\*\*Figure (00-[a-z-]+)\.", text))
-    assert {path.stem for path in files} == {*names, "captions"}
-    assert len(files) == 2 * len(names) + 1
-    for path in files:
-        assert path.read_bytes() == (tmp_path / "two" / "figures" / path.name).read_bytes()
 
 
 def test_data_is_found_from_the_variable_or_refused(monkeypatch, tmp_path):

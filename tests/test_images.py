@@ -126,7 +126,7 @@ def test_a_truncated_picture_is_refused(tmp_path, ending, share):
     (tmp_path / "a").write_bytes(whole)
     assert load_image(tmp_path / "a").size == (64, 64)
     (tmp_path / "a").write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(ImageError, match=r"^path: '.*a' could not be read: .+; expected a pict"):
+    with pytest.raises(ImageError, match=r"^path: '.*a' could not be read: .+; expected a whole"):
         load_image(tmp_path / "a")
 
 
