@@ -1,28 +1,29 @@
-"""Class activation maps as pure tensor functions: CAM, Grad-CAM and their normalisation."""
+"""CAM and Grad-CAM as pure functions, and what is done with a map: scaled, turned into a crop."""
 
 import contextlib
 import difflib
+import functools
 import math
 import threading
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import Module
 
-from .checks import check, check_module, check_tensor, check_type, describe, is_finite, run
-
+Size, Box = tuple[int, int], tuple[int, int, int, int]
 Map = TypeVar("Map", Tensor, np.ndarray)
-Classes = int | Sequence[int] | Tensor
+Classes = int | Sequence[int] | Tensor | None
 
 
 class CamResult(NamedTuple):
     """What `grad_cam` returns; detached tensors on the model's device."""
 
-    maps: Tensor  #: (N, K, h, w), after the ReLU, at least 0, not normalised.
+    maps: Tensor  #: (N, K, h, w), after the ReLU, at least 0, finite, not normalised.
     logits: Tensor  #: (N, n_classes), the model's output.
-    classes: Tensor  #: (N, K) int64, the class each map belongs to.
+    classes: Tensor  #: (N, K) int64, the class that each map belongs to.
 
 
 def class_activation_map(features: Tensor, weight: Tensor, classes: Classes) -> Tensor:
@@ -34,68 +35,66 @@ def class_activation_map(features: Tensor, weight: Tensor, classes: Classes) -> 
     Args:
         features: (N, C, h, w), the feature maps that are pooled.
         weight: (n_classes, C), the weight of the linear layer.
-        classes: an int for all pictures, K ints for every picture, or a tensor (N, K).
+        classes: an int for all pictures, a list of K ints for every picture, or a tensor (N, K).
 
     Returns:
         (N, K, h, w), signed: no ReLU, no bias.
 
     Raises:
         ValueError: shapes that do not fit, a class out of range, NaN.
-        TypeError: not tensors, or classes that are not whole numbers.
+        TypeError: not tensors, or classes that are not integers.
     """
     check_tensor("features", features, "(N, C, h, w)")
     check_tensor("weight", weight, "(n_classes, C)")
-    check(
-        weight.shape[1] == features.shape[1], "weight",
-        f"{weight.shape[1]} weights per class for {features.shape[1]} feature maps",
-        "one each: is there global average pooling and one linear layer only?",
-    )  # fmt: skip
-    _check_alike("weight", weight, "features", features)
+    if weight.shape[1] != features.shape[1]:
+        got = f"{weight.shape[1]} weights per class for {features.shape[1]} feature maps"
+        raise ValueError(f"weight: got {got}, expected one each, as behind global average pooling.")
     chosen = _check_classes(classes, len(features), len(weight)).to(weight.device)
     return torch.einsum("nkc,nchw->nkhw", weight[chosen], features)
 
 
-def grad_cam(
-    model: nn.Module, layer: nn.Module | str, x: Tensor, classes: Classes | None = None
-) -> CamResult:
+def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = None) -> CamResult:
     """Grad-CAM at about the cost of a forward pass, leaving no trace on the model.
 
     The weight of a feature map is the mean gradient of the class's logit over it (equation 1 of
     Selvaraju et al., Grad-CAM, ICCV 2017), the map the ReLU of the weighted sum (equation 2).
 
+    Two things it cannot see. If the model keeps the layer's output elsewhere and uses it again,
+    past the layer's own return value, that use does not count. And channels last are recognised
+    by the picture's proportions only: a square of channels, as (N, h, h, h), passes as a map.
+
     Args:
         model: in eval mode, (N, C, H, W) → logits (N, n_classes).
-        layer: the target layer: a module of the model, its dotted name (`"features.35"`), or that
-            name with underscores (`"features_35"`). If it runs several times, the last run counts.
+        layer: the target layer: a module of the model or its dotted name, such as
+            `"features.35"`. If it runs several times in one forward pass, the last run counts.
         x: (N, C, H, W), floating, finite, preprocessed as the model wants it.
-        classes: None for each picture's top class, an int for all pictures, K ints for every
-            picture, or a tensor (N, K). All K share one forward pass and one batched backward pass
-            through the layers after the target, whose time and memory grow with K.
+        classes: None for each picture's top class, an int for all pictures, a list of K ints for
+            the one picture, or a tensor (N, K). All K share one forward pass and one batched
+            backward pass through the layers after the target, whose time and memory grow with K.
+            Where those layers cannot be batched, each class takes a backward pass of its own.
 
     Returns:
         `CamResult(maps (N, K, h, w), logits (N, n_classes), classes (N, K))`.
 
     Raises:
         ValueError: train mode; an unknown layer, one that did not run, that gives no
-            (N, C, h, w) map or does not lead to the output; x or classes out of their range; an
-            output that is not finite logits (N, n_classes).
-        TypeError: model is no module, x no tensor, layer neither, classes no whole numbers.
-        RuntimeError: the model itself could not run on x.
+            (N, C, h, w) map of these pictures or from which no gradient reaches the logits; x or
+            classes out of their range; an output that is not finite logits (N, n_classes); a map
+            that is not finite.
+        TypeError: x or the output is not a tensor, classes are not integers.
     """
-    check_module("model", model)
-    name, target = _find_layer(model, layer)
-    if _in_train_mode(model):
+    if any(module.training for module in model.modules()):  # Dropout and batch norm would differ.
+        raise ValueError("model: got it in train mode, expected eval mode: call model.eval().")
+    parameter = next(model.parameters(), None)
+    if parameter is not None and parameter.is_inference():
         raise ValueError(
-            "model: got it in train mode, where dropout and batch norm change the answer from run "
-            "to run; expected eval mode: call model.eval() first."
+            "model: got one made under inference_mode(), expected one made outside it."
         )
-    check_tensor("x", x, "(N, C, H, W)")
-    parameter = next(model.parameters(), x)
-    if x.dtype == parameter.dtype or not torch.is_autocast_enabled(x.device.type):
-        _check_alike("x", x, "the model", parameter)
+    name, target = _find_layer(model, layer)
+    check_tensor("x", x, "(N, C, H, W); x[None] makes one picture a batch")
     caller, leaves = threading.get_ident(), []
 
-    def cut(module: nn.Module, args: object, output: object) -> Tensor | None:
+    def cut(module: Module, args: object, output: object) -> Tensor | None:
         if threading.get_ident() != caller:
             return None  # Another thread's forward pass through the same model: not ours.
         _check_map(name, output, x)
@@ -109,143 +108,197 @@ def grad_cam(
             x = x.clone()  # Autograd takes no inference tensor, should x come back after the layer.
         handle = target.register_forward_hook(cut)
         try:
-            logits = run(model, x, "x")
+            logits = model(x)
         finally:
             handle.remove()
-        check(leaves, "layer", f"{name!r}, which did not run", "one of the forward pass")
-        shaped = isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == len(x)
-        shaped = shaped and logits.shape[1] and logits.is_floating_point()
-        form = f"floating logits (N, n_classes) with N = {len(x)}"
-        check(shaped, "model", describe(logits), form)
-        check(is_finite(logits), "model", "logits with NaN or inf", "finite ones")
+        if not leaves:
+            raise ValueError(f"layer: got {name!r}, which {_why_it_did_not_run(model)}.")
+        check_tensor("model's output", logits, "of logits (N, n_classes)", len(x))
         if classes is None:
             classes = logits.detach().argmax(1, keepdim=True)
+        elif isinstance(classes, Sequence) and min(len(classes), len(x)) > 1:
+            got = f"a list of {len(classes)} for {len(x)} pictures: for each, or one for each?"
+            raise ValueError(f"classes: got {got} Expected a tensor (N, K).")
         chosen = _check_classes(classes, *logits.shape).to(logits.device)
-        gradients = _class_gradients(logits, chosen, leaves[0], name)
+        gradients = _class_gradients(logits, chosen, leaves[0]) if logits.requires_grad else None
+        if gradients is None:
+            cause = "no gradient reaches the logits"
+            if not torch.is_grad_enabled():  # The hook switched it on; the model, off again.
+                cause = "the model runs it under torch.no_grad()"
+            raise ValueError(f"layer: got {name!r}, but {cause}, expected one with a gradient.")
         weights = gradients.mean(dim=(3, 4))
         maps = torch.einsum("knc,nchw->nkhw", weights, leaves[0].detach()).relu_()
+    if not _is_finite(maps):  # A gradient is undefined, or half precision overflowed.
+        raise ValueError(f"layer: got NaN or inf in the map of {name!r}, expected finite values.")
     return CamResult(maps, logits.detach(), chosen)
 
 
-def _class_gradients(logits: Tensor, classes: Tensor, leaf: Tensor, name: str) -> Tensor:
-    """(K, N, C, h, w): the gradients of the K class scores, all K in one backward pass."""
-    gradients = None
-    if logits.requires_grad:
-        one_hot = logits.new_zeros(classes.shape[1], *logits.shape)
-        one_hot.scatter_(2, classes.T[..., None], 1)
-        several = len(one_hot) > 1
-        (gradients,) = torch.autograd.grad(
-            logits, leaf, one_hot if several else one_hot[0],
-            is_grads_batched=several, allow_unused=True,
-        )  # fmt: skip
-    lost = f"{name!r}, on which the output does not depend"
-    check(gradients is not None, "layer", lost, "one that leads to it")
-    return gradients if several else gradients[None]
+def _class_gradients(logits: Tensor, classes: Tensor, leaf: Tensor) -> Tensor | None:
+    """(K, N, C, h, w), the gradients of the K class scores; None if they do not depend on leaf."""
+    one_hot = logits.new_zeros(classes.shape[1], *logits.shape)
+    one_hot.scatter_(2, classes.T[..., None], 1)
+    several = len(one_hot) > 1
+    gradients_of = functools.partial(
+        torch.autograd.grad, logits, leaf, retain_graph=several, allow_unused=True
+    )
+    if several:
+        # A hook with .item(), anomaly detection, a custom backward: what cannot be batched says so
+        # in many ways. Then the classes go one by one, and an error of another kind shows there.
+        with contextlib.suppress(Exception):
+            return gradients_of(one_hot, is_grads_batched=True)[0]
+    rows = [gradients_of(row)[0] for row in one_hot]
+    return None if rows[0] is None else torch.stack(rows)
 
 
-def normalize_map(map: Map) -> Map:
-    """Scale each map to [0, 1] by its own minimum and maximum; a flat map gives zeros.
-
-    Args:
-        map: (..., h, w), tensor or array; each (h, w) is a map by itself.
-
-    Returns:
-        The same type and shape; whole numbers become float32.
-
-    Raises:
-        ValueError: NaN, inf or no pixels. TypeError: neither a tensor nor an array of numbers.
-    """
-    if isinstance(map, np.ndarray) and map.dtype.kind in "biuf" and map.itemsize <= 8:
-        native = map.dtype.newbyteorder("=") if map.dtype.kind == "f" else np.float32
-        return normalize_map(torch.from_numpy(map.astype(native))).numpy()
-    real = isinstance(map, Tensor) and not map.is_complex()
-    kind = getattr(map, "dtype", type(map).__name__)
-    check(real, "map", kind, "a tensor or an array of real numbers", TypeError)
-    check(map.ndim > 1 and map.numel(), "map", f"shape {tuple(map.shape)}", "(..., h, w)")
-    map = map if map.is_floating_point() else map.float()
-    check(is_finite(map), "map", "NaN or inf", "finite values")
-    # The span of two huge values overflows, that of their halves does not; tiny ones stay exact.
-    map = map / torch.where(map.abs().amax((-2, -1), keepdim=True) > 1, 2, 1)
-    low, high = map.amin((-2, -1), keepdim=True), map.amax((-2, -1), keepdim=True)
-    flat = high == low
-    return torch.where(flat, 0, (map - low) / torch.where(flat, 1, high - low))
-
-
-def _find_layer(model: nn.Module, layer: nn.Module | str) -> tuple[str, nn.Module]:
-    check_type("layer", layer, nn.Module | str, "a module of the model or its name")
+def _find_layer(model: Module, layer: Module | str) -> tuple[str, Module]:
     if isinstance(layer, str) and layer:
         with contextlib.suppress(AttributeError):
-            return layer, model.get_submodule(layer)  # Listing DenseNet's modules takes 2 %.
-    modules = dict(model.named_modules(remove_duplicate=False))
-    modules.pop("")
-    for name, module in modules.items():
-        if layer in (name, module):
+            return layer, model.get_submodule(layer)
+    for name, module in model.named_modules():
+        if module is layer and name:
             return name, module
-    for name, module in modules.items():
-        if layer == name.replace(".", "_"):
-            return name, module
-    # Near names; else what has convolutions inside, the outermost first: there the maps are.
-    near = difflib.get_close_matches(str(layer), modules, n=3)
-    near += [n for n, m in modules.items() if any(isinstance(k, nn.Conv2d) for k in m.modules())]
-    names = ", ".join(list(dict.fromkeys([*near, *modules]))[:3])
-    got = repr(layer) if isinstance(layer, str) else f"a {type(layer).__name__}"
-    raise ValueError(f"layer: got {got}, expected a module of the model: {names}, ...")
+    got = repr(layer) if isinstance(layer, str) else f"a {type(layer).__name__} of another model"
+    names = [name for name, _ in model.named_modules(remove_duplicate=False)]
+    near = difflib.get_close_matches(str(layer), names) or [n for n, _ in model.named_children()]
+    raise ValueError(f"layer: got {got}, expected a module of this one or its name: {near}.")
 
 
-def _in_train_mode(model: nn.Module) -> bool:
-    """Whether any part is. `model.modules()` would tell too, but slower: it looks for twins."""
-    level = [model]
-    while level:
-        if any([module.training for module in level]):
-            return True
-        level = [m for module in level for m in module._modules.values() if m is not None]
-    return False
+def _check_map(name: str, output: Any, x: Tensor) -> None:
+    """Refuse what is not a feature map (N, C, h, w) of these pictures."""
+    check_tensor(f"layer: {name!r}'s output", output, "(N, C, h, w)", len(x))
+    height, width = x.shape[2:]
+
+    def has_the_pictures_proportions(rows: int, columns: int) -> bool:
+        return abs(rows * width - columns * height) <= max(height, width)  # To within a cell.
+
+    a, b, c = output.shape[1:]
+    if has_the_pictures_proportions(a, b) and not has_the_pictures_proportions(b, c):
+        got = f"{name!r}, which gives {tuple(output.shape)}, channels last"
+        raise ValueError(f"layer: got {got}, expected (N, C, h, w).")
 
 
-def _check_alike(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
-    got, expected = (f"{tensor.dtype} on {tensor.device}" for tensor in (value, other))
-    check(got == expected, name, got, f"what {other_name} has: {expected}")
-
-
-def _check_map(name: str, output: object, x: Tensor) -> None:
-    got, form = f"{name!r}, which gives {describe(output)}", "a feature map (N, C, h, w)"
-    check(isinstance(output, Tensor) and output.ndim == 4, "layer", got, form)
-    check(output.is_floating_point(), "layer", got, f"floating {form}")
-    # A map has the proportions of its picture: if dimensions 1 and 2 have them and 2 and 3 are
-    # far from them, the channels stand last.
-    aspect = math.log(x.shape[2] / x.shape[3])
-    first, last = (
-        abs(math.log(max(output.shape[i], 1) / max(output.shape[i + 1], 1)) - aspect)
-        for i in (2, 1)
-    )
-    channels_last = first > math.log(2) and last < first / 4
-    check(not channels_last, "layer", f"{got}, channels last", form)
+def _why_it_did_not_run(model: Module) -> str:
+    for module in model.modules():
+        is_traced = isinstance(module, torch.jit.ScriptModule)
+        if is_traced or hasattr(module, "_orig_mod") or module._compiled_call_impl:
+            return "did not run: compiled and traced models call no hooks, expected the original"
+    return "did not run, expected one of the forward pass"
 
 
 def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
-    """(N, K) int64, whichever of the three forms came."""
-    if isinstance(classes, Tensor | np.ndarray):
-        check(
-            classes.ndim != 1, "classes", f"a one-dimensional {type(classes).__name__}",
-            "a list (these classes for every picture) or a tensor (N, 1) (one class for each)",
-        )  # fmt: skip
-        check("int" in str(classes.dtype), "classes", classes.dtype, "whole numbers", TypeError)
-        if isinstance(classes, np.ndarray):
-            classes = classes.copy()  # Contiguous, as argsort()[:, ::-1] is not.
-        chosen = torch.as_tensor(classes).to(torch.int64)
-        off = chosen[(chosen < 0) | (chosen >= n_classes)].tolist()
-        check(not off, "classes", *off[:1] or [None], f"0 to {n_classes - 1}")
+    """(N, K) int64 from any of the three forms."""
+    expected = f"an int, a list of ints or a tensor (N, K), N = {n}, from 0 to {n_classes - 1}"
+    if isinstance(classes, Tensor):
+        if classes.dtype == torch.bool or classes.is_floating_point():
+            raise TypeError(f"classes: got {classes.dtype}, expected {expected}.")
+        chosen = classes.long().expand(n, 1) if classes.ndim == 0 else classes.long()
     else:
-        listed = list(classes) if isinstance(classes, list | tuple | range) else [classes]
-        for c in listed:
-            whole = isinstance(c, int | np.integer) and not isinstance(c, bool)
-            form = "an int, a list of ints, or a tensor (N, K)"
-            check(whole, "classes", repr(c), form, TypeError)
-            check(0 <= c < n_classes, "classes", c, f"0 to {n_classes - 1}")
-        chosen = torch.tensor([listed] * n, dtype=torch.int64)
-    if chosen.ndim == 0:
-        chosen = chosen.expand(n, 1)
-    fits = chosen.ndim == 2 and len(chosen) == n and chosen.shape[1]
-    shape = f"shape {tuple(chosen.shape)}"
-    check(fits, "classes", shape, f"(N, K) with N = {n}, K >= 1")
+        row = list(classes) if isinstance(classes, Sequence) else [classes]
+        if not all(isinstance(c, int | np.integer) and not isinstance(c, bool) for c in row):
+            raise TypeError(f"classes: got {classes!r}, expected {expected}.")
+        chosen = torch.tensor([[min(c, n_classes) for c in row]] * n)  # Huge ones would overflow.
+    has_form = chosen.ndim == 2 and len(chosen) == n and chosen.numel()
+    if not has_form or chosen.min() < 0 or chosen.max() >= n_classes:
+        raise ValueError(f"classes: got {classes!r}, expected {expected}.")
     return chosen
+
+
+def check_tensor(name: str, value: Any, form: str, n: int | None = None) -> None:
+    """Raise unless `value` is a finite floating tensor of a form such as `"(N, C, h, w)"`.
+
+    With `n`, N must be that.
+    """
+    expected = f"a floating tensor {form}" + (f", N = {n}" if n else "")
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}: got {type(value).__name__}, expected {expected}.")
+    has_form = value.ndim == form.count(",") + 1 and value.numel() and n in (None, len(value))
+    if not has_form or not value.is_floating_point():
+        got = f"{tuple(value.shape)} of {value.dtype}"
+        raise ValueError(f"{name}: got {got}, expected {expected}.")
+    if not _is_finite(value):
+        raise ValueError(f"{name}: got NaN or inf, expected finite values.")
+
+
+def _is_finite(value: Tensor) -> bool:
+    """Whether all values are: their sum tells in one pass, unless huge ones add up to infinity."""
+    return math.isfinite(value.detach().sum()) or bool(value.isfinite().all())
+
+
+def normalize_map(heatmap: Map) -> Map:
+    """Scale each map to [0, 1] by its own minimum and maximum; a flat map gives zeros.
+
+    Args:
+        heatmap: (..., h, w), tensor or array; each (h, w) is a map by itself.
+
+    Returns:
+        The same type and shape; integers become float32.
+
+    Raises:
+        ValueError: NaN, inf or no pixels.
+        TypeError: neither a tensor nor an array.
+    """
+    if not isinstance(heatmap, Tensor):
+        return normalize_map(torch.from_numpy(np.array(heatmap, order="C"))).numpy()
+    if heatmap.ndim < 2 or not heatmap.numel():
+        raise ValueError(f"heatmap: got shape {tuple(heatmap.shape)}, expected (..., h, w).")
+    if not _is_finite(heatmap):
+        raise ValueError("heatmap: got NaN or inf, expected finite values.")
+    half = heatmap / 2  # The span of two huge values would overflow, that of their halves does not.
+    low, high = half.amin((-2, -1), keepdim=True), half.amax((-2, -1), keepdim=True)
+    is_flat = low == high
+    return torch.where(is_flat, 0, (half - low) / torch.where(is_flat, 1, high - low))
+
+
+def as_array(values: Any) -> np.ndarray:
+    """What NumPy takes, and tensors of any precision and device, with or without a gradient."""
+    return np.asarray(values.detach().cpu().double() if isinstance(values, Tensor) else values)
+
+
+def as_heatmap(heatmap: Any, highest: float = math.inf) -> np.ndarray:
+    """A map (h, w), tensor or array, from 0 to `highest`, as float64; anything else is refused."""
+    cells = as_array(heatmap)
+    if cells.ndim != 2 or not cells.size or cells.dtype.kind not in "biuf":
+        got = f"shape {cells.shape} of {cells.dtype}"
+        raise ValueError(f"heatmap: got {got}, expected real numbers (h, w).")
+    low, high = cells.min(), cells.max()
+    if not (low >= -1e-6 and high <= highest + 1e-6 and high < math.inf):  # NaN fails too.
+        got = f"values from {low:.3g} to {high:.3g}"
+        raise ValueError(f"heatmap: got {got}, expected 0 to {highest}; normalize_map scales them.")
+    return cells.astype(np.float64).clip(0, highest)
+
+
+def crop_box(heatmap: Any, size: Size, threshold: float = 0.5, margin: float = 0.1) -> Box:
+    """The smallest box around the hottest part of a map, grown by a margin.
+
+    Args:
+        heatmap: (h, w) tensor or array, not negative; its cells tile the picture.
+        size: width and height of the picture in pixels, as `image.size`.
+        threshold: from this share of the maximum on, a cell belongs to the hottest part; in (0, 1].
+        margin: what is added on each side, as a share of the box's width and height; at least 0.
+
+    Returns:
+        (left, upper, right, lower) in pixels, as `image.crop` takes it; never beyond the picture.
+        A flat map singles out nothing and gives the whole picture.
+
+    Raises:
+        ValueError: a map that is not (h, w), negative or not finite; another argument off range.
+    """
+    cells = as_heatmap(heatmap)
+    width, height = size
+    if min(size) < 1:
+        raise ValueError(f"size: got {size}, expected (width, height) of at least 1.")
+    if not (0 < threshold <= 1 and 0 <= margin < math.inf):
+        got = f"{threshold} and {margin}"
+        raise ValueError(f"threshold, margin: got {got}, expected a share in (0, 1] and one >= 0.")
+    if cells.max() == cells.min():
+        return 0, 0, width, height
+    rows, columns = np.nonzero(cells >= threshold * cells.max())
+
+    def span(indices: np.ndarray, count: int, pixels: int) -> tuple[int, int]:
+        first, last = indices.min() * pixels / count, (indices.max() + 1) * pixels / count
+        grow = margin * (last - first)
+        return math.floor(max(0, first - grow)), math.ceil(min(pixels, last + grow))
+
+    left, right = span(columns, cells.shape[1], width)
+    upper, lower = span(rows, cells.shape[0], height)
+    return left, upper, right, lower

@@ -1,15 +1,16 @@
-"""Global average pooling and one linear layer on a frozen feature stack, trained once over."""
+"""Global average pooling and one linear layer on a frozen feature stack that runs only once."""
 
+import copy
 import math
 from collections.abc import Iterable
-from numbers import Real
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .checks import check, check_module, check_tensor, check_type, check_whole, run
+from .cam import check_tensor
+from .models import Seeded
 
 
 class FitResult(NamedTuple):
@@ -30,25 +31,27 @@ class GAPClassifier(nn.Module):
         n_classes: at least 2.
 
     Attributes:
-        features: the stack. head: `nn.Linear(C, n_classes)`, the only part that is trained.
+        features: the stack.
+        head: `nn.Linear(C, n_classes)`, the only part that is trained.
 
     Raises:
-        TypeError: features is no module. ValueError: n_classes off range, or features that do not
-            give (N, C, h, w) on a 64x64 picture.
+        TypeError: n_classes is not an integer.
+        ValueError: n_classes out of range, or features that do not give (N, C, h, w).
     """
 
     def __init__(self, features: nn.Module, n_classes: int) -> None:
-        check_module("features", features)
-        check_whole("n_classes", n_classes, 2)
+        if n_classes < 2:
+            raise ValueError(f"n_classes: got {n_classes}, expected at least 2.")
         super().__init__()
         self.features = features.eval().requires_grad_(False)
-        parameter = next(features.parameters(), torch.empty(0))
         first = next((m for m in features.modules() if isinstance(m, nn.Conv2d)), None)
-        with torch.no_grad():  # A small blank picture tells C for any kind of stack.
-            probe = parameter.new_zeros(1, first.in_channels if first else 3, 64, 64)
-            activations = run(features, probe, "features")
+        parameter = next(features.parameters(), torch.empty(0))
+        # A blank picture tells C for any kind of stack; deep ones leave nothing of a small one.
+        blank = parameter.new_zeros(1, first.in_channels if first else 3, 256, 256)
+        with torch.no_grad():
+            activations = features(blank)
         check_tensor("features", activations, "(N, C, h, w)")
-        self.head = nn.Linear(activations.shape[1], n_classes).to(parameter)
+        self.head = nn.Linear(activations.shape[1], n_classes).to(activations)
 
     def train(self, mode: bool = True) -> "GAPClassifier":
         """Set the mode of the head; the stack stays in eval mode."""
@@ -69,41 +72,29 @@ def extract_features(
     With the stack frozen its output never changes, so there is no reason to run it every epoch.
 
     Args:
-        features: (N, C_in, H, W) → (N, C, h, w); run in eval mode, its own mode is restored.
-        loader: batches of pictures and whole-number labels, as from a `DataLoader`.
+        features: (N, C_in, H, W) → (N, C, h, w); a copy of it runs, in eval mode.
+        loader: batches of pictures and integer labels, as from a `DataLoader`.
         progress: show a tqdm bar.
 
     Returns:
         Activations (N, C, h, w), float32 on the CPU, before pooling, and labels (N,), int64.
 
     Raises:
-        ValueError: no batches, batches that are no pairs, activations that are not finite
-            (N, C, h, w). TypeError: features is no module.
+        ValueError: no batches, or activations that are not finite (N, C, h, w).
+        TypeError: labels that are not integers.
     """
-    check_module("features", features)
-    parameter = next(features.parameters(), torch.empty(0))
-    modes = [(module, module.training) for module in features.modules()]
+    stack = copy.deepcopy(features).eval()  # The mode of the original is left alone.
+    parameter = next(stack.parameters(), torch.empty(0))
     activations, labels = [], []
-    try:
-        features.eval()
-        with torch.inference_mode(False), torch.no_grad():
-            for batch in tqdm(loader, desc="features", disable=not progress):
-                pair = isinstance(batch, tuple | list) and len(batch) == 2
-                check(pair, "loader", type(batch).__name__, "batches (pictures, labels)")
-                x, y = batch
-                check_tensor("loader", x, "(N, C, H, W)")
-                y = _check_labels("loader", y)
-                check(len(x) == len(y), "loader", f"{len(y)} labels", f"{len(x)}, one a picture")
-                output = run(features, x.to(parameter), "loader")
-                check_tensor("features", output, "(N, C, h, w)")
-                activations.append(output.float().cpu())
-                labels.append(y.cpu())
-    finally:
-        for module, mode in modes:
-            module.training = mode
-    check(activations, "loader", "no batches", "at least one")
-    alike = len({a.shape[1:] for a in activations}) == 1
-    check(alike, "loader", "pictures of several sizes", "one size for all")
+    with torch.inference_mode(False), torch.no_grad():
+        for x, y in tqdm(loader, desc="features", disable=not progress):
+            check_tensor("loader", x, "(N, C, H, W)")
+            output = stack(x.to(parameter))
+            check_tensor("features", output, "(N, C, h, w)")
+            activations.append(output.float().cpu())
+            labels.append(_check_labels("loader", y, len(output)).cpu())
+    if not activations:
+        raise ValueError("loader: got no batches, expected at least one.")
     with torch.inference_mode(False):  # What comes out can be trained on, wherever it was made.
         return torch.cat(activations), torch.cat(labels)
 
@@ -126,7 +117,7 @@ def fit_head(
 
     Args:
         activations: (N, C, h, w), finite, as `extract_features` returns them.
-        labels: (N,), whole numbers from 0 to n_classes - 1.
+        labels: (N,), integers from 0 to n_classes - 1.
         n_classes: None for the largest label plus 1; at least 2.
         epochs: passes over the data, at least 1.
         lr: learning rate, above 0.
@@ -137,48 +128,45 @@ def fit_head(
         `FitResult(head, history)`.
 
     Raises:
-        ValueError, TypeError: an argument off its range or shape, or NaN.
+        ValueError: an argument out of range or of the wrong shape, NaN, a head of more than a
+            gigabyte, a training that diverged.
+        TypeError: n_classes, epochs or labels that are not integers.
     """
     check_tensor("activations", activations, "(N, C, h, w)")
-    labels, n = _check_labels("labels", labels), len(activations)
-    check(len(labels) == n, "labels", len(labels), f"{n}, one for each of the activations")
-    n_classes = int(labels.max()) + 1 if n_classes is None else n_classes
-    for name, value, least in (("n_classes", n_classes, 2), ("epochs", epochs, 1)):
-        check_whole(name, value, least)
-    check(labels.max() < n_classes, "labels", labels.max().item(), f"0 to {n_classes - 1}")
-    check(isinstance(lr, Real) and 0 < lr < math.inf, "lr", repr(lr), "a number above 0")
-    decays = isinstance(weight_decay, Real) and 0 <= weight_decay < math.inf
-    check(decays, "weight_decay", repr(weight_decay), "a number of at least 0")
+    labels = _check_labels("labels", labels, len(activations))
+    if n_classes is None:
+        n_classes = int(labels.max()) + 1
+    if epochs < 1:
+        raise ValueError(f"epochs: got {epochs}, expected at least 1.")
+    least, most = max(2, labels.max() + 1), 2**28 // activations.shape[1]  # A gigabyte of weights.
+    if not least <= n_classes <= most:
+        raise ValueError(
+            f"n_classes: got {n_classes}, expected {least} to {most} for these labels."
+        )
     with torch.inference_mode(False), torch.enable_grad():
         pooled = activations.detach().float().mean((2, 3))
         labels = labels.clone()  # Made in inference mode, they could not be trained on.
-        head = nn.utils.skip_init(nn.Linear, pooled.shape[1], n_classes, device=pooled.device)
-        generator = torch.Generator(pooled.device).manual_seed(seed)
-        bound = pooled.shape[1] ** -0.5  # PyTorch's own for a linear layer, from our generator.
-        for parameter in head.parameters():
-            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+        with Seeded(seed):
+            head = nn.Linear(pooled.shape[1], n_classes).to(pooled.device)
         optimizer = torch.optim.Adam(head.parameters(), lr=lr, weight_decay=weight_decay)
         history = {"loss": [], "accuracy": []}
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # Steps this small gain nothing from threads that wait in turn.
-        try:
-            for _ in range(epochs):
-                logits = head(pooled)
-                loss = nn.functional.cross_entropy(logits, labels)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                history["loss"].append(loss.item())
-                history["accuracy"].append((logits.argmax(1) == labels).float().mean().item())
-        finally:
-            torch.set_num_threads(threads)
+        for _ in range(epochs):
+            logits = head(pooled)
+            loss = nn.functional.cross_entropy(logits, labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            history["loss"].append(loss.item())
+            history["accuracy"].append((logits.argmax(1) == labels).float().mean().item())
         head.zero_grad(set_to_none=True)
+    if not all(math.isfinite(parameter.sum()) for parameter in (loss, *head.parameters())):
+        raise ValueError(f"lr: got {lr}, with which the training diverged, expected a smaller one.")
     return FitResult(head.eval(), history)
 
 
-def _check_labels(name: str, value: Tensor) -> Tensor:
-    check_type(name, value, Tensor, "a tensor of labels (N,)")
-    check("int" in str(value.dtype), name, f"labels of {value.dtype}", "whole numbers", TypeError)
-    fits = value.ndim == 1 and len(value) and value.min() >= 0
-    check(fits, name, f"labels of shape {tuple(value.shape)}", "(N,) from 0 on")
-    return value.to(torch.int64)
+def _check_labels(name: str, labels: Tensor, n: int) -> Tensor:
+    if not isinstance(labels, Tensor) or "int" not in str(labels.dtype):
+        raise TypeError(f"{name}: got labels {labels!r:.60}, expected a tensor of integers.")
+    if labels.shape != (n,) or labels.min() < 0:
+        raise ValueError(f"{name}: got labels {labels}, expected ({n},), from 0 on.")
+    return labels.long()

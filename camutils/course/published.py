@@ -3,9 +3,9 @@
 import json
 import os
 
-from .images import load_image
-from .models import Classifier
-from .paths import data_path
+from camutils.data import data_path
+from camutils.images import load_image
+from camutils.models import Classifier
 
 
 def compare_published(case: str, classifier: Classifier) -> str:
@@ -27,7 +27,7 @@ def compare_published(case: str, classifier: Classifier) -> str:
     network, top = cases[case]["network"], cases[case]["top"]
     picture = data_path("originals", cases[case]["picture"])
     missing = []
-    if classifier.name != network or "random weights" in classifier.provenance:
+    if classifier.name != network or not classifier.trained:
         missing.append(f"{network}'s weights (python -m camutils.download {network})")
     if not picture.is_file() or os.environ.get("CAMUTILS_WEIGHTS") == "embedded":
         missing.append(f"the article's picture (data/originals/{picture.name})")

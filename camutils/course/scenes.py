@@ -1,26 +1,47 @@
 """Photographic cut-outs on real backgrounds: scenes with an exactly known mask.
 
-`python -m camutils.scenes` writes the scenes of `data/scenes/recipes.json` anew.
+`python -m camutils.course.scenes` writes the scenes of `data/scenes/recipes.json` anew.
 """
 
 import json
 import math
+import os
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from .images import load_image
-from .paths import data_path, whole_file
+from camutils.data import data_path, whole_file
+from camutils.images import load_image
 
-ANIMALS = (
-    "bear", "capybara", "chimp", "crowned_crane", "elephant",
-    "giraffe", "helmeted_guineafowl", "iguana", "koala", "lion",
-    "otter", "peacock", "pelican", "tiger", "wildboar",
-)  # fmt: skip
+ANIMALS = tuple(sorted(path.stem for path in data_path("cutouts").glob("*.png")))
 BACKGROUNDS = ("dune", "greenmeadow", "raindrops", "storm", "wood")
+
+
+def scene_path(name: str) -> Path:
+    """The picture of a scene: the reader's own original where there is one, else ours.
+
+    Args:
+        name: a scene's name without its ending, as in `"elephants"`.
+
+    Returns:
+        `data/originals/<name>.jpg` if that file exists and the run is not an embedded one
+        (`CAMUTILS_WEIGHTS=embedded`: tests and committed outputs), else the file in `data/scenes`.
+
+    Raises:
+        FileNotFoundError: no such scene; the message lists those there are.
+    """
+    original = data_path("originals", f"{name}.jpg")
+    if original.is_file() and os.environ.get("CAMUTILS_WEIGHTS") != "embedded":
+        return original
+    for ending in (".jpg", ".webp", ".png"):
+        if (ours := data_path("scenes", name + ending)).is_file():
+            return ours
+    there = sorted(p.stem for p in data_path("scenes").glob("*.*") if not p.stem.endswith("_mask"))
+    raise FileNotFoundError(f"name: got {name!r}, expected a scene of data/scenes: {there}.")
 
 
 def seeded_recipes(seed: int = 0, size: int = 448) -> list[dict[str, Any]]:
