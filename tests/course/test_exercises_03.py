@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from camutils import crop_box, exercises, normalize_map
+from camutils import crop_box, normalize_map
+from camutils.course import exercises
 
 
 def said(capsys, check, *answers):

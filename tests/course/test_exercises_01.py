@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from camutils import class_activation_map
-from camutils.exercises import check_01_1, check_01_2, check_01_3, check_01_4
+from camutils.course.exercises import check_01_1, check_01_2, check_01_3, check_01_4
 
 
 def said(capsys, check, answer):

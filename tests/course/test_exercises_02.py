@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from camutils import exercises, grad_cam, load_classifier, normalize_map
+from camutils import grad_cam, load_classifier, normalize_map
+from camutils.course import exercises
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from camutils import data_path, exercises, grad_cam, load_classifier, load_image, normalize_map
+from camutils import data_path, grad_cam, load_classifier, load_image, normalize_map
+from camutils.course import exercises
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .cam import class_activation_map, grad_cam, normalize_map
-from .models import Classifier
+from camutils import Classifier, class_activation_map, grad_cam, normalize_map
 
 
 def _missing(answer: Any) -> bool:

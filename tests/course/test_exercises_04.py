@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from camutils import class_activation_map
-from camutils.exercises import check_04_1, check_04_2, check_04_3, check_04_4
+from camutils.course.exercises import check_04_1, check_04_2, check_04_3, check_04_4
 
 
 def random(*shape, seed=0):
