@@ -1,0 +1,54 @@
+"""Checks of notebook 00: start here."""
+
+from typing import Any
+
+from torch import Tensor
+
+from camutils import Classifier, grad_cam, normalize_map
+
+from .answers import (
+    NORMALISED,
+    RIGHT,
+    checker,
+    compare_number,
+    compare_tensor,
+    read_number,
+    read_tensor,
+)
+
+
+@checker
+def check_00_1(answer: Any) -> str:
+    """Exercise 1: how many pixels of the input one cell covers."""
+    sentences = {
+        32: RIGHT,
+        7: "That is the number of cells; how many of the 224 pixels does one of them get?",
+        1024: "That is the area of one cell; its width was asked for.",
+    }
+    return compare_number(read_number(answer), sentences)
+
+
+@checker
+def check_00_2(answer: Any) -> str:
+    """Exercise 2: the opacity that gives the photograph back."""
+    sentences = {
+        0: RIGHT,
+        1: "With that opacity only the colours are left.",
+        0.4: "That is the default; it mixes photograph and colours.",
+    }
+    return compare_number(read_number(answer), sentences)
+
+
+@checker
+def check_00_3(answer: Any, classifier: Classifier, x: Tensor) -> str:
+    """Exercise 3: the map of the white wolf, (h, w), for the picture x, (1, 3, H, W)."""
+    answer = read_tensor(answer)
+    model, layer = classifier.model, classifier.target_layer
+    top = grad_cam(model, layer, x).maps[0, 0]
+    wolf = grad_cam(model, layer, x, classes=270).maps[0, 0]
+    mistakes = [
+        (top, "That is the map of the first answer; `classes` chooses another one."),
+        (normalize_map(wolf), NORMALISED),
+    ]
+    right = "Right. Draw it: for want of a wolf, the evidence lies on the bear."
+    return compare_tensor(answer, wolf, mistakes, right)

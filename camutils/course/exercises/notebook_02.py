@@ -1,0 +1,100 @@
+"""Checks of notebook 02: Grad-CAM on VGG19."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from camutils import Classifier, grad_cam, normalize_map
+
+from .answers import NORMALISED, checker, compare_tensor, read_numbers, read_tensor
+
+
+@checker
+def check_02_1(answer: Any) -> str:
+    """Exercise 1: the cell (row, column) of a 14x14 map that covers a pixel."""
+    cell = read_numbers(answer, "row", "column", whole=True)
+    row, column = 300 * 14 // 480, 100 * 14 // 640
+    sentences = {
+        (row, column): "Right: that is the cell.",
+        (column, row): "The numbers are right, their order is not: rows go with y and come first.",
+    }
+    otherwise = "Not that cell. How many pixels is one cell wide, and how many high? Count from 0."
+    return sentences.get(cell, otherwise)
+
+
+@checker
+def check_02_2(answer: Any, classifier: Classifier, x: Tensor) -> str:
+    """Exercise 2: the map (h, w) of the second-best class of the picture x, (1, 3, H, W)."""
+    answer = read_tensor(answer)
+    model, layer = classifier.model, classifier.target_layer
+    best = grad_cam(model, layer, x).logits.topk(2).indices
+    first, second = grad_cam(model, layer, x, best).maps[0]
+    mistakes = [
+        (first, "That is the map of the best class; the second-best was asked for."),
+        (normalize_map(second), NORMALISED),
+    ]
+    return compare_tensor(answer, second, mistakes)
+
+
+@checker
+def check_02_3(answer: Any, classifier: Classifier, x: Tensor) -> str:
+    """Exercise 3: the counterfactual map (h, w) of the top class."""
+    answer = read_tensor(answer)
+    activation, gradient = _activation_and_gradient(classifier, x)
+    signed = _weighted_sum(gradient.mean((1, 2), keepdim=True), activation)
+    mistakes = [
+        (signed.relu(), "That is Grad-CAM itself: the gradient has not been negated."),
+        (-signed, "The sign is right; the ReLU is missing."),
+        (signed, "Neither the sign nor the ReLU is there yet: this is the plain weighted sum."),
+        (_weighted_sum(-gradient, activation).relu(), "Pool the gradient over its cells first."),
+        (normalize_map((-signed).relu()), NORMALISED),
+    ]
+    return compare_tensor(answer, (-signed).relu(), mistakes)
+
+
+@checker
+def check_02_4(answer: Any, classifier: Classifier, x: Tensor) -> str:
+    """Exercise 4: the Grad-CAM++ map (h, w) of the top class."""
+    answer = read_tensor(answer)
+    activation, gradient = _activation_and_gradient(classifier, x)
+    below = 2 * gradient**2 + gradient**3 * activation.sum((1, 2), keepdim=True)
+    share = torch.where(below == 0, 0, gradient**2 / torch.where(below == 0, 1, below))
+    weights = (share * gradient.relu()).sum((1, 2), keepdim=True)
+    unclipped = (share * gradient).sum((1, 2), keepdim=True)
+    pooled = gradient.mean((1, 2), keepdim=True)
+    right = _weighted_sum(weights, activation).relu()
+    mistakes = [
+        (_weighted_sum(pooled, activation).relu(), "That is Grad-CAM, without the new weights."),
+        (_weighted_sum(unclipped, activation).relu(), "The gradient needs a ReLU inside the sum."),
+        (normalize_map(right), NORMALISED),
+    ]
+    return compare_tensor(answer, right, mistakes)
+
+
+def _weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
+    return (weights * activation).sum(0)
+
+
+def _activation_and_gradient(classifier: Classifier, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The target layer's activation for one picture and the gradient of its top logit, (C, h, w).
+
+    The forward pass starts anew from the activation, so that it does not matter whether the
+    layers before the target need gradients and whether those after it write in place.
+    """
+    top = grad_cam(classifier.model, classifier.target_layer, x).classes[0, 0]
+    kept: list[Tensor] = []
+
+    def start_anew(module: nn.Module, args: object, output: Tensor) -> Tensor:
+        kept[:] = [output.detach().requires_grad_()]
+        return kept[0].clone()
+
+    layer = classifier.model.get_submodule(classifier.target_layer)
+    handle = layer.register_forward_hook(start_anew)
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            logit = classifier.model(x.clone())[0, top]
+            (gradient,) = torch.autograd.grad(logit, kept[0])
+    finally:
+        handle.remove()
+    return kept[0].detach()[0], gradient[0]
