@@ -1,40 +1,38 @@
-"""The check cells of notebook 00: right answers, typical wrong ones, none yet."""
+"""The checks of notebook 00: right answers and common mistakes."""
 
 import pytest
 
 from camutils import data_path, grad_cam, load_classifier, load_image, normalize_map
-from camutils.course import exercises
+from camutils.course.exercises import check_00_1, check_00_2, check_00_3
 
 
 @pytest.mark.parametrize(
-    ("check", "answer", "said"),
+    ("check", "answer", "words"),
     [
-        (exercises.check_00_1, ..., "Not yet"),
-        (exercises.check_00_1, 32, "Right"),
-        (exercises.check_00_1, 7, "number of cells"),
-        (exercises.check_00_1, 33, "Not that number"),
-        (exercises.check_00_1, "32", "Expected a number"),
-        (exercises.check_00_2, None, "Not yet"),
-        (exercises.check_00_2, 0.0, "Right"),
-        (exercises.check_00_2, 1, "only the colours"),
+        (check_00_1, 224 / 7, "Right."),
+        (check_00_1, 7, "number of cells"),
+        (check_00_1, 1024, "area"),
+        (check_00_1, 33, "Not that number"),
+        (check_00_2, 0.0, "Right."),
+        (check_00_2, 1, "only the colours"),
+        (check_00_2, 0.4, "default"),
+        (check_00_2, -1, "Not that number"),
     ],
 )
-def test_numbers(check, answer, said, capsys):
-    check(answer)
-    assert said in capsys.readouterr().out
+def test_numbers(check, answer, words, said):
+    assert words in said(check, answer)
 
 
-def test_map_of_another_class(capsys):
+def test_map_of_another_class(said):
     classifier = load_classifier("efficientnet_lite0")
     photo = load_image(data_path("scenes", "polar_bear.webp"))
     x = classifier.preprocess(photo)[None]
     bear, wolf = grad_cam(classifier.model, "features", x, classes=[296, 270]).maps[0]
-    for answer, said in [
-        (..., "Not yet"),
-        (wolf, "Right"),
+    for answer, words in [
+        (wolf, "Right. Draw it"),
+        (wolf.half(), "Right. Draw it"),
         (bear, "first answer"),
         (normalize_map(wolf), "normalised"),
-        (wolf[None], "shape"),
+        (wolf[None], "Expected shape (7, 7), got (1, 7, 7)."),
     ]:
-        exercises.check_00_3(answer, classifier, x)
-        assert said in capsys.readouterr().out
+        assert words in said(check_00_3, answer, classifier, x)

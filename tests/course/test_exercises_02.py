@@ -1,79 +1,101 @@
-"""The check cells of notebook 02: right answers, typical wrong ones, none yet."""
+"""The checks of notebook 02: right answers and common mistakes."""
 
 import pytest
 import torch
 
 from camutils import grad_cam, load_classifier, normalize_map
-from camutils.course import exercises
+from camutils.course.exercises import check_02_1, check_02_2, check_02_3, check_02_4
 
 
 @pytest.fixture(scope="module")
-def case(elephants):
-    """Classifier, input, activation and gradient of the top logit, made the long way."""
+def given(elephants):
+    """Classifier and input, as the notebook passes them."""
     classifier = load_classifier("efficientnet_lite0")
-    x = classifier.preprocess(elephants)[None]
+    return classifier, classifier.preprocess(elephants)[None]
+
+
+@pytest.fixture(scope="module")
+def case(given):
+    """Activation and gradient of the top logit, (C, h, w) each, made the long way."""
+    classifier, x = given
     activation = classifier.model.features(x).detach().requires_grad_()
     logit = classifier.model.classifier(classifier.model.pooling(activation)).max()
     (gradient,) = torch.autograd.grad(logit, activation)
-    return classifier, x, activation.detach(), gradient
-
-
-@pytest.mark.parametrize("number", [2, 3, 4])
-@pytest.mark.parametrize("answer", [..., None])
-def test_not_yet(number, answer, case, capsys):
-    getattr(exercises, f"check_02_{number}")(answer, *case[:2])
-    assert "not yet" in capsys.readouterr().out.lower()
+    return activation.detach()[0], gradient[0]
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "words"),
     [
-        (..., "Not yet"),
         ((8, 2), "Right"),
         ((2, 8), "order"),
         ((9, 3), "Not that cell"),
-        (5, "two whole numbers"),
+        ((8.75, 2.19), "whole numbers: (row, column)"),
+        (5, "whole numbers: (row, column)"),
     ],
 )
-def test_find_the_cell(answer, said, capsys):
-    exercises.check_02_1(answer)
-    assert said in capsys.readouterr().out
+def test_find_the_cell(answer, words, said):
+    assert words in said(check_02_1, answer)
 
 
-def test_second_best(case, capsys):
-    classifier, x, *_ = case
+def test_second_best(given, said):
+    classifier, x = given
     first, second = grad_cam(classifier.model, "features", x, [386, 101]).maps[0]
-    for answer, said in [
-        (second, "Right"),
+    for answer, words in [
+        (second, "Right."),
         (first, "best class"),
         (normalize_map(second), "normalised"),
-        (second[None], "shape"),
-        (second.tolist(), "tensor"),
-        (torch.rand(7, 7), "Not yet right"),
+        (second[None], "Expected shape"),
+        (second.tolist(), "Expected a tensor"),
+        (torch.ones(7, 7), "values are not"),
     ]:
-        exercises.check_02_2(answer, classifier, x)
-        assert said in capsys.readouterr().out
+        assert words in said(check_02_2, answer, *given)
 
 
-def test_counterfactual(case, capsys):
-    classifier, x, activation, gradient = case
-    signed = (gradient.mean((2, 3), keepdim=True) * activation).sum(1)[0]
-    for answer, said in [
-        ((-signed).relu(), "Right"),
+def test_counterfactual(given, case, said):
+    activation, gradient = case
+    signed = (gradient.mean((1, 2), keepdim=True) * activation).sum(0)
+    for answer, words in [
+        ((-signed).relu(), "Right."),
         (signed.relu(), "not been negated"),
         (-signed, "ReLU is missing"),
         (signed, "plain weighted sum"),
+        (normalize_map((-signed).relu()), "normalised"),
     ]:
-        exercises.check_02_3(answer, classifier, x)
-        assert said in capsys.readouterr().out
+        assert words in said(check_02_3, answer, *given)
 
 
-def test_grad_cam_plus_plus(case, capsys):
-    classifier, x, activation, gradient = case
-    g, total = gradient.double(), activation.double().sum((2, 3), keepdim=True)
-    share = (g**2 / (2 * g**2 + g**3 * total)).nan_to_num(0, 0, 0)
-    right = ((share * g.relu()).sum((2, 3), keepdim=True) * activation).sum(1)[0].relu()
-    plain = (gradient.mean((2, 3), keepdim=True) * activation).sum(1)[0].relu()
-    for answer, said in [(right, "Right"), (plain, "That is Grad-CAM"), (right * 2, "Not yet")]:
-        exercises.check_02_4(answer, classifier, x)
-        assert said in capsys.readouterr().out
+def test_grad_cam_plus_plus(given, case, said):
+    activation, gradient = (tensor.double() for tensor in case)
+    total = activation.sum((1, 2), keepdim=True)
+    share = (gradient**2 / (2 * gradient**2 + gradient**3 * total)).nan_to_num(0, 0, 0)
+    right = ((share * gradient.relu()).sum((1, 2), keepdim=True) * activation).sum(0).relu()
+    unclipped = ((share * gradient).sum((1, 2), keepdim=True) * activation).sum(0).relu()
+    plain = (gradient.mean((1, 2), keepdim=True) * activation).sum(0).relu()
+    for answer, words in [
+        (right, "Right."),
+        (plain, "That is Grad-CAM"),
+        (unclipped, "inside the sum"),
+        (normalize_map(right), "normalised"),
+        (2 * right, "values are not"),
+    ]:
+        assert words in said(check_02_4, answer, *given)
+
+
+def test_the_reader_may_have_switched_gradients_off(given, case, said):
+    activation, gradient = case
+    signed = (gradient.mean((1, 2), keepdim=True) * activation).sum(0)
+    for mode in (torch.no_grad(), torch.inference_mode()):
+        with mode:
+            classifier, x = given
+            assert said(check_02_3, (-signed).relu(), classifier, x.clone()) == "Right."
+
+
+def test_a_network_in_train_mode_is_named_as_the_cause(given, case, capsys):
+    classifier, x = given
+    classifier.model.train()
+    try:
+        check_02_3(case[0][0], classifier, x)
+    finally:
+        classifier.model.eval()
+    assert "train mode" in capsys.readouterr().out
