@@ -1,77 +1,224 @@
-"""Figures with a caption and credits, and as files that come out the same every time."""
+"""Figures with alternative text, caption and credits; as files for a post, the same every time.
 
+`python -m camutils.course.figures 02` executes notebook 02 and writes its figures.
+"""
+
+import argparse
+import base64
 import csv
+import html
+import io
+import math
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from IPython.display import Markdown, display
+from matplotlib.colors import Normalize
+from PIL import Image
 
 from camutils.data import data_path, whole_file
 from camutils.plotting import Figure
 
+JPEG = {"quality": 85, "subsampling": 0, "optimize": True}  # Full colour resolution.
+NOTEBOOKS = data_path().parent / "notebooks"
 
-def show_figure(figure: Figure, name: str, caption: str, pictures: Sequence[Path] = ()) -> None:
-    """Show a figure with its caption and the credits of its pictures.
 
-    If the environment variable `CAMUTILS_FIGURES` names a folder (relative to the checkout), the
-    figure is also written there, as `<name>.png` (300 dpi) and `<name>.svg` without date and
-    version, and its caption goes into `captions.txt`. Written twice, the files are equal.
+def show_figure(
+    figure: Figure,
+    name: str,
+    caption: str,
+    pictures: Sequence[Path] = (),
+    *,
+    alt: str,
+    changes: str = "heat map laid over",
+) -> None:
+    """Show a figure with its alternative text, its caption and the credits of its pictures.
+
+    A figure with photographs is shown as JPEG, one of lines and cells as PNG. If the environment
+    variable `CAMUTILS_FIGURES` names a folder (relative to the clone), the figure is also written
+    there, `CAMUTILS_FIGURES_WIDTH` pixels wide (1600) as `CAMUTILS_FIGURES_FORMAT` (webp or png);
+    one without photographs also as SVG with selectable text on a transparent ground. `captions.md`
+    gathers `<figure>` elements, ready to be pasted into a post. Written twice, files are equal.
 
     Args:
         figure: as `show_cam` and `show_images` make it.
         name: of the files: small letters, digits and hyphens, as `02-elephants`.
         caption: one or two sentences that can be read alone, with the network's name.
         pictures: the files in `data/` that the figure shows; their credits are looked up.
+        alt: what is to be seen, for those who do not see it; more than 20 characters.
+        changes: what was done to the pictures, for licences that ask for it; "" for nothing.
 
     Raises:
-        ValueError: a name that is none.
+        ValueError: a name of another form, an alternative text too short to tell anything.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise ValueError(f"name: got {name!r}, expected small letters, digits and hyphens.")
-    sources = credits(pictures)
-    display(figure)
-    display(Markdown(f"**Figure {name}.** {caption} {sources and f'*{sources}*'}".strip()))
+    if len(alt) <= 20:
+        raise ValueError(f"alt: got {alt!r}, expected more than 20 characters: what is to be seen.")
+    caption, alt = (" ".join(text.split()) for text in (caption, alt))
+    groups = _credit_groups(pictures)
+    # The layout is settled once: at a second drawing it would move by a fraction of a pixel.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    kind, options = "png", {"metadata": {"Software": None}}  # No version number in the notebook.
+    if _has_photographs(figure):
+        kind, options = "jpeg", {"pil_kwargs": JPEG}
+    content = base64.b64encode(_drawn(figure, kind, **options))
+    bundle = {f"image/{kind}": content.decode(), "text/plain": alt}
+    display(bundle, raw=True, metadata={f"image/{kind}": {"alt": alt}})
+    credits_text = "".join(f"- {_markdown(*group)}\n" for group in groups.items())
+    folded = f"\n\n<details><summary>Credits</summary>\n\n{credits_text}\n</details>"
+    display(Markdown(f"**Figure {name}.** {caption}{folded if groups else ''}"))
     if folder := os.environ.get("CAMUTILS_FIGURES"):
-        _write(figure, name, f"{caption} {sources}".strip(), data_path().parent / folder)
+        _write(figure, name, caption, alt, groups, changes, data_path().parent / folder)
 
 
-def credits(pictures: Sequence[Path]) -> str:
-    """Title, author and licence of pictures, as `data/ATTRIBUTION.csv` has them.
+def add_colour_bar(figure: Figure, limits: tuple[float, float], label: str = "") -> Figure:
+    """Draw all maps of a figure on one scale, and the scale beside them.
 
-    Pictures of one author and licence share a sentence. A file without a row, as the reader's own
-    picture, is named without credit.
+    Args:
+        figure: as `show_images` makes it; changed in place. Photographs in it stay as they are.
+        limits: the values at both ends of the scale.
+        label: what the values are.
+
+    Returns:
+        The same figure.
+    """
+    axes = [axes for axes in figure.axes if axes.images]
+    maps = [image for one in axes for image in one.images if image.get_array().ndim == 2]
+    for image in maps:
+        image.set_norm(Normalize(*limits))
+    figure.colorbar(maps[-1], ax=axes, label=label, shrink=0.8, aspect=30)
+    return figure
+
+
+def _has_photographs(figure: Figure) -> bool:
+    return any(image.get_array().ndim == 3 for axes in figure.axes for image in axes.images)
+
+
+def _drawn(figure: Figure, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, bbox_inches="tight", **options)
+    return buffer.getvalue()
+
+
+def _credit_groups(pictures: Sequence[Path]) -> dict[tuple[str, ...], list[tuple[str, str]]]:
+    """(author, licence, licence_url) → the (title, source) of each picture, from ATTRIBUTION.csv.
+
+    A file without a row, such as the reader's own picture, is named without credit.
     """
     root = data_path()
     with open(root / "ATTRIBUTION.csv", encoding="utf-8", newline="") as table:
         rows = {root / row["file"]: row for row in csv.DictReader(table)}
-    titles: dict[str, list[str]] = {}
+    groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for picture in dict.fromkeys(Path(picture).resolve() for picture in pictures):
         row = rows.get(picture)
-        rest = f"{row['author']}, {row['licence']}" if row else "the reader's own"
-        titles.setdefault(rest, []).append(row["title"] if row else picture.name)
-    return " ".join(
-        f"Picture{'s' * (len(some) > 1)}: {'; '.join(dict.fromkeys(some))}, {rest}."
-        for rest, some in titles.items()
+        group = (row["author"], row["licence"], row["licence_url"]) if row else ("the reader",)
+        one = (row["title"], row["source"]) if row else (picture.name, "")
+        groups.setdefault(group, []).append(one)
+    return groups
+
+
+def _markdown(group: tuple[str, ...], pictures: list[tuple[str, str]]) -> str:
+    """One line for the pictures of one author and licence, with the addresses of both."""
+    titles = []
+    for title, source in pictures:
+        address = re.match(r"https?://[^\s()]+(\([^\s()]*\)[^\s()]*)*", source)
+        rest = source[address.end() :].strip() if address else source
+        titles.append(f"[{title}](<{address[0]}>)" if address else title)
+        titles[-1] += f" ({rest.strip('()')})" if rest else ""
+    if len(group) == 1:
+        return f"{'; '.join(titles)}: {group[0]}'s own."
+    author, licence, licence_url = group
+    return f"{'; '.join(titles)}: {author}, [{licence}](<{licence_url}>)."
+
+
+def _html(group: tuple[str, ...], pictures: list[tuple[str, str]], changes: str) -> str:
+    line = html.escape(_markdown(group, pictures), quote=False)
+    line = re.sub(r"\[(.+?)\]\(&lt;(.+?)&gt;\)", r'<a href="\2">\1</a>', line)
+    licence = group[1] if len(group) > 1 else ""
+    if changes and licence.startswith("CC-BY"):
+        line += f" Changed: {changes}."
+    if licence.startswith("GPL"):
+        line += " Whoever passes this figure on does so under the same licence."
+    return line
+
+
+def _write(
+    figure: Figure,
+    name: str,
+    caption: str,
+    alt: str,
+    groups: dict[tuple[str, ...], list[tuple[str, str]]],
+    changes: str,
+    folder: Path,
+) -> None:
+    width = int(os.environ.get("CAMUTILS_FIGURES_WIDTH", "1600"))
+    kind = os.environ.get("CAMUTILS_FIGURES_FORMAT", "webp")
+    # Drawn a little larger than needed, then reduced to the very width.
+    dpi = math.ceil(1.25 * width / figure.get_figwidth())
+    with Image.open(io.BytesIO(_drawn(figure, "png", dpi=dpi))) as drawn:
+        height = round(drawn.height * width / drawn.width)
+        raster = drawn.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+    with whole_file(folder / f"{name}.{kind}") as path:
+        raster.save(path, quality=90)
+    if not _has_photographs(figure):
+        with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+            svg = _drawn(figure, "svg", transparent=True, metadata={"Date": None, "Creator": None})
+        with whole_file(folder / f"{name}.svg") as path:
+            path.write_bytes(svg)
+    credits_text = " ".join(_html(*group, changes) for group in groups.items())
+    element = (
+        f'<figure id="{name}">\n'
+        f'<img src="{name}.{kind}" width="{width}" height="{height}" alt="{html.escape(alt)}">\n'
+        f"<figcaption>{html.escape(caption, quote=False)}"
+        f"{f' <small>{credits_text}</small>' if credits_text else ''}</figcaption>\n</figure>\n"
     )
-
-
-def _write(figure: Figure, name: str, caption: str, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context({"svg.hashsalt": name}):
-        for ending, metadata in (
-            ("png", {"Software": None}),
-            ("svg", {"Date": None, "Creator": None}),
-        ):
-            with whole_file(folder / f"{name}.{ending}") as path:
-                figure.savefig(path, format=ending, dpi=300, bbox_inches="tight", metadata=metadata)
-    index = folder / "captions.txt"
+    index = folder / "captions.md"
     written = index.read_text("utf-8") if index.is_file() else ""
-    captions = dict(re.findall(r"^Figure (\S+)\. (.*)$", written, re.MULTILINE))
-    captions[name] = " ".join(caption.split())
+    elements = dict(re.findall(r'(?s)(<figure id="(.+?)">.*?</figure>\n)', written))
+    elements = {key: text for text, key in elements.items()} | {name: element}
     with whole_file(index) as path:
-        path.write_text(
-            "".join(f"Figure {key}. {captions[key]}\n\n" for key in sorted(captions)), "utf-8"
+        path.write_text("\n".join(elements[key] for key in sorted(elements)), "utf-8")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Execute notebooks with the embedded networks and write their figures."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    parser = argparse.ArgumentParser(prog="python -m camutils.course.figures", description=__doc__)
+    parser.add_argument("notebooks", nargs="*", help="beginnings of their names, as 02; none: all")
+    parser.add_argument("--width", type=int, default=1600, help="in pixels (default 1600)")
+    parser.add_argument("--format", choices=("webp", "png"), default="webp")
+    parser.add_argument("--output", default="build/figures", help="a folder")
+    chosen = parser.parse_args(arguments)
+    found = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    if chosen.notebooks:
+        found = [path for path in found if path.name.startswith(tuple(chosen.notebooks))]
+    if not found:
+        parser.error(f"no notebook begins with {' or '.join(chosen.notebooks)}")
+    settings = {
+        "CAMUTILS_FIGURES": str(Path(chosen.output).resolve()),
+        "CAMUTILS_FIGURES_WIDTH": str(chosen.width),
+        "CAMUTILS_FIGURES_FORMAT": chosen.format,
+        "CAMUTILS_WEIGHTS": os.environ.get("CAMUTILS_WEIGHTS") or "embedded",
+    }
+    for path in found:
+        print(f"{path.name} ...", flush=True)
+        client = NotebookClient(
+            nbformat.read(path, 4),
+            kernel_name="python3",
+            resources={"metadata": {"path": NOTEBOOKS}},
         )
+        client.execute(env=os.environ | settings)
+    print(f"The figures are in {chosen.output}; captions.md has them ready for a post.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -34,7 +34,7 @@ def check_00_2(answer: Any) -> str:
     sentences = {
         0: RIGHT,
         1: "With that opacity only the colours are left.",
-        0.4: "That is the default; it mixes photograph and colours.",
+        0.8: "That is the default; it lays the colours over what is hot.",
     }
     return compare_number(read_number(answer), sentences)
 
