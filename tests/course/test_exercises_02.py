@@ -1,10 +1,13 @@
 """The checks of notebook 02: right answers and common mistakes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch import nn
 
 from camutils import grad_cam, load_classifier, normalize_map
-from camutils.course.exercises import check_02_1, check_02_2, check_02_3, check_02_4
+from camutils.course.exercises import check_02_1, check_02_2, check_02_3, check_02_4, check_02_5
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +102,36 @@ def test_a_network_in_train_mode_is_named_as_the_cause(given, case, capsys):
     finally:
         classifier.model.eval()
     assert "train mode" in capsys.readouterr().out
+
+
+def test_hirescam(said):
+    """On a network whose gradient differs from cell to cell: elsewhere it would be Grad-CAM."""
+    classifier, x = small_vgg()
+    layer = classifier.model.features
+    activation = layer(x).detach().requires_grad_()
+    logit = classifier.model.classifier(activation.flatten(1)).max()
+    (gradient,) = torch.autograd.grad(logit, activation)
+    product = (gradient * activation.detach())[0]
+    plain = (gradient.mean((2, 3), keepdim=True) * activation.detach())[0].sum(0).relu()
+    for answer, words in [
+        (product.sum(0).relu(), "Right."),
+        (plain, "That is Grad-CAM"),
+        (product.sum(0), "ReLU is missing"),
+        (product.mean(0).relu(), "not their sum"),
+        (normalize_map(product.sum(0).relu()), "normalised"),
+    ]:
+        assert words in said(check_02_5, answer, classifier, x)
+
+
+def small_vgg():
+    """Convolution, ReLU, and two linear layers that see each cell: as VGG in small."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential()
+        model.add_module("features", nn.Sequential(nn.Conv2d(3, 6, 3, 4, 1), nn.ReLU()))
+        model.add_module("flat", nn.Flatten())
+        head = nn.Sequential(nn.Linear(6 * 4 * 4, 8), nn.ReLU(inplace=True), nn.Linear(8, 5))
+        model.add_module("classifier", head)
+        x = torch.randn(1, 3, 16, 16)
+    embedded = load_classifier("efficientnet_lite0")
+    return replace(embedded, model=model.eval(), target_layer="features"), x

@@ -12,7 +12,7 @@ from .answers import NORMALISED, checker, compare_tensor, read_numbers, read_ten
 
 @checker
 def check_02_1(answer: Any) -> str:
-    """Exercise 1: the cell (row, column) of a 14x14 map that covers a pixel."""
+    """The cell (row, column) of a 14x14 map that covers a pixel."""
     cell = read_numbers(answer, "row", "column", whole=True)
     row, column = 300 * 14 // 480, 100 * 14 // 640
     sentences = {
@@ -25,7 +25,7 @@ def check_02_1(answer: Any) -> str:
 
 @checker
 def check_02_2(answer: Any, classifier: Classifier, x: Tensor) -> str:
-    """Exercise 2: the map (h, w) of the second-best class of the picture x, (1, 3, H, W)."""
+    """The map (h, w) of the second-best class of the picture x, (1, 3, H, W)."""
     answer = read_tensor(answer)
     model, layer = classifier.model, classifier.target_layer
     best = grad_cam(model, layer, x).logits.topk(2).indices
@@ -39,7 +39,7 @@ def check_02_2(answer: Any, classifier: Classifier, x: Tensor) -> str:
 
 @checker
 def check_02_3(answer: Any, classifier: Classifier, x: Tensor) -> str:
-    """Exercise 3: the counterfactual map (h, w) of the top class."""
+    """The counterfactual map (h, w) of the top class."""
     answer = read_tensor(answer)
     activation, gradient = _activation_and_gradient(classifier, x)
     signed = _weighted_sum(gradient.mean((1, 2), keepdim=True), activation)
@@ -55,7 +55,7 @@ def check_02_3(answer: Any, classifier: Classifier, x: Tensor) -> str:
 
 @checker
 def check_02_4(answer: Any, classifier: Classifier, x: Tensor) -> str:
-    """Exercise 4: the Grad-CAM++ map (h, w) of the top class."""
+    """The Grad-CAM++ map (h, w) of the top class."""
     answer = read_tensor(answer)
     activation, gradient = _activation_and_gradient(classifier, x)
     below = 2 * gradient**2 + gradient**3 * activation.sum((1, 2), keepdim=True)
@@ -70,6 +70,23 @@ def check_02_4(answer: Any, classifier: Classifier, x: Tensor) -> str:
         (normalize_map(right), NORMALISED),
     ]
     return compare_tensor(answer, right, mistakes)
+
+
+@checker
+def check_02_5(answer: Any, classifier: Classifier, x: Tensor) -> str:
+    """The HiResCAM map (h, w) of the top class."""
+    answer = read_tensor(answer)
+    activation, gradient = _activation_and_gradient(classifier, x)
+    signed = _weighted_sum(gradient, activation)
+    pooled = gradient.mean((1, 2), keepdim=True)
+    mistakes = [
+        (_weighted_sum(pooled, activation).relu(), "That is Grad-CAM: the mean is still there."),
+        (signed, "Nearly: the final ReLU is missing."),
+        ((gradient.relu() * activation).sum(0), "The ReLU comes last, after the sum."),
+        (signed.relu() / len(activation), "That is the mean over the channels, not their sum."),
+        (normalize_map(signed.relu()), NORMALISED),
+    ]
+    return compare_tensor(answer, signed.relu(), mistakes)
 
 
 def _weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
