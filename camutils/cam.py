@@ -144,8 +144,8 @@ def _class_gradients(logits: Tensor, classes: Tensor, leaf: Tensor) -> Tensor | 
     if several:
         # A hook with .item(), anomaly detection, a custom backward: what cannot be batched says so
         # in many ways. Then the classes go one by one, and an error of another kind shows there.
-        with contextlib.suppress(Exception):
-            return gradients_of(one_hot, is_grads_batched=True)[0]
+        with contextlib.suppress(Exception):  # A copy: a backward may write into what it gets.
+            return gradients_of(one_hot.clone(), is_grads_batched=True)[0]
     rows = [gradients_of(row)[0] for row in one_hot]
     return None if rows[0] is None else torch.stack(rows)
 
