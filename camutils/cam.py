@@ -85,11 +85,11 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
     """
     if any(module.training for module in model.modules()):  # Dropout and batch norm would differ.
         raise ValueError("model: got it in train mode, expected eval mode: call model.eval().")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError("model: got a traced or scripted one, expected the original.")
     parameter = next(model.parameters(), None)
     if parameter is not None and parameter.is_inference():
-        raise ValueError(
-            "model: got one made under inference_mode(), expected one made outside it."
-        )
+        raise ValueError("model: got one made under inference_mode(), expected one made outside.")
     name, target = _find_layer(model, layer)
     check_tensor("x", x, "(N, C, H, W); x[None] makes one picture a batch")
     caller, leaves = threading.get_ident(), []
@@ -165,7 +165,7 @@ def _find_layer(model: Module, layer: Module | str) -> tuple[str, Module]:
 
 def _check_map(name: str, output: Any, x: Tensor) -> None:
     """Refuse what is not a feature map (N, C, h, w) of these pictures."""
-    check_tensor(f"layer: {name!r}'s output", output, "(N, C, h, w)", len(x))
+    check_tensor(f"layer: output of {name!r}", output, "(N, C, h, w)", len(x))
     height, width = x.shape[2:]
 
     def has_the_pictures_proportions(rows: int, columns: int) -> bool:
