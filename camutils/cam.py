@@ -243,10 +243,11 @@ def normalize_map(heatmap: Map) -> Map:
         raise ValueError(f"heatmap: got shape {tuple(heatmap.shape)}, expected (..., h, w).")
     if not _is_finite(heatmap):
         raise ValueError("heatmap: got NaN or inf, expected finite values.")
-    half = heatmap / 2  # The span of two huge values would overflow, that of their halves does not.
-    low, high = half.amin((-2, -1), keepdim=True), half.amax((-2, -1), keepdim=True)
+    # The span of two huge values overflows, that of their halves does not; tiny ones stay exact.
+    safe = heatmap / (1 + (heatmap.amax((-2, -1), keepdim=True) > 1))
+    low, high = safe.amin((-2, -1), keepdim=True), safe.amax((-2, -1), keepdim=True)
     is_flat = low == high
-    return torch.where(is_flat, 0, (half - low) / torch.where(is_flat, 1, high - low))
+    return torch.where(is_flat, 0, (safe - low) / torch.where(is_flat, 1, high - low))
 
 
 def as_array(values: Any) -> np.ndarray:
