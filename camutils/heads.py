@@ -138,11 +138,10 @@ def fit_head(
         n_classes = int(labels.max()) + 1
     if epochs < 1:
         raise ValueError(f"epochs: got {epochs}, expected at least 1.")
-    least, most = max(2, labels.max() + 1), 2**28 // activations.shape[1]  # A gigabyte of weights.
+    least, most = max(2, int(labels.max()) + 1), 2**28 // activations.shape[1]
     if not least <= n_classes <= most:
-        raise ValueError(
-            f"n_classes: got {n_classes}, expected {least} to {most} for these labels."
-        )
+        expected = f"at least {least} for these labels and at most {most}, a gigabyte of weights"
+        raise ValueError(f"n_classes: got {n_classes}, expected {expected}.")
     with torch.inference_mode(False), torch.enable_grad():
         pooled = activations.detach().float().mean((2, 3))
         labels = labels.clone()  # Made in inference mode, they could not be trained on.
