@@ -196,7 +196,8 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
         row = list(classes) if isinstance(classes, Sequence) else [classes]
         if not all(isinstance(c, int | np.integer) and not isinstance(c, bool) for c in row):
             raise TypeError(f"classes: got {classes!r}, expected {expected}.")
-        chosen = torch.tensor([[min(c, n_classes) for c in row]] * n)  # Huge ones would overflow.
+        # Huge ones would overflow; NumPy's would bring their own type.
+        chosen = torch.tensor([[min(int(c), n_classes) for c in row]] * n)
     has_form = chosen.ndim == 2 and len(chosen) == n and chosen.numel()
     if not has_form or chosen.min() < 0 or chosen.max() >= n_classes:
         raise ValueError(f"classes: got {classes!r}, expected {expected}.")
