@@ -157,10 +157,10 @@ def _find_layer(model: Module, layer: Module | str) -> tuple[str, Module]:
     for name, module in model.named_modules():
         if module is layer and name:
             return name, module
-    got = repr(layer) if isinstance(layer, str) else f"a {type(layer).__name__} of another model"
-    names = [name for name, _ in model.named_modules(remove_duplicate=False)]
+    names = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
     near = difflib.get_close_matches(str(layer), names) or [n for n, _ in model.named_children()]
-    raise ValueError(f"layer: got {got}, expected a module of this one or its name: {near}.")
+    expected = f"a module of this model or its name: {near}"
+    raise ValueError(f"layer: got {layer!r:.60}, expected {expected}.")
 
 
 def _check_map(name: str, output: Any, x: Tensor) -> None:
