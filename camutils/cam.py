@@ -244,6 +244,7 @@ def normalize_map(heatmap: Map) -> Map:
         raise ValueError(f"heatmap: got shape {tuple(heatmap.shape)}, expected (..., h, w).")
     if not _is_finite(heatmap):
         raise ValueError("heatmap: got NaN or inf, expected finite values.")
+    heatmap = heatmap / 1  # Integers become floats.
     # The span of two huge values overflows, that of their halves does not; tiny ones stay exact.
     safe = heatmap / (1 + (heatmap.amax((-2, -1), keepdim=True) > 1))
     low, high = safe.amin((-2, -1), keepdim=True), safe.amax((-2, -1), keepdim=True)

@@ -1,7 +1,6 @@
 """Global average pooling and one linear layer on a frozen feature stack that runs only once."""
 
 import copy
-import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -158,7 +157,7 @@ def fit_head(
             history["loss"].append(loss.item())
             history["accuracy"].append((logits.argmax(1) == labels).float().mean().item())
         head.zero_grad(set_to_none=True)
-    if not all(math.isfinite(parameter.sum()) for parameter in (loss, *head.parameters())):
+    if not all(value.isfinite().all() for value in (loss, *head.parameters())):
         raise ValueError(f"lr: got {lr}, with which the training diverged, expected a smaller one.")
     return FitResult(head.eval(), history)
 
@@ -167,5 +166,6 @@ def _check_labels(name: str, labels: Tensor, n: int) -> Tensor:
     if not isinstance(labels, Tensor) or "int" not in str(labels.dtype):
         raise TypeError(f"{name}: got labels {labels!r:.60}, expected a tensor of integers.")
     if labels.shape != (n,) or labels.min() < 0:
-        raise ValueError(f"{name}: got labels {labels}, expected ({n},), from 0 on.")
+        got = f"labels {labels!r:.60} of shape {tuple(labels.shape)}"
+        raise ValueError(f"{name}: got {got}, expected ({n},), from 0 on.")
     return labels.long()
