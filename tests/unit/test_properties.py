@@ -1,4 +1,4 @@
-"""What must hold for every map, picture and box, searched by hypothesis."""
+"""What must hold for every map and box, searched by hypothesis."""
 
 import numpy as np
 import pytest
@@ -6,16 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
 
-from camutils import class_activation_map, crop_box, normalize_map, overlay
+from camutils import class_activation_map, crop_box, normalize_map
 
 pytestmark = pytest.mark.filterwarnings("error")
 quickly = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 FLOATS = [np.float16, np.float32, np.float64]
 DTYPES = [*FLOATS, np.int8, np.uint8, np.int32, np.uint16, np.int64, np.bool_]
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=4, max_side=5)
-MODES = ["1", "L", "P", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I", "F", "I;16"]
 
 
 def finite(dtype):
@@ -155,36 +153,3 @@ def test_the_crop_box_lies_inside_the_picture_and_holds_the_peak(heatmap, size, 
     assert wider[1] <= upper
     assert wider[2] >= right
     assert wider[3] >= lower
-
-
-unit_maps = st.sampled_from([*FLOATS, np.bool_]).flatmap(
-    lambda t: hnp.arrays(
-        t,
-        hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
-        elements=st.floats(0, 1, width=16) if t != np.bool_ else None,
-    )
-)
-
-
-@quickly
-@given(
-    st.sampled_from(MODES),
-    st.tuples(st.integers(1, 80), st.integers(1, 80)),
-    unit_maps,
-    st.floats(0, 1),
-    st.sampled_from(["viridis", "jet", "gray"]),
-)
-def test_an_overlay_has_the_pictures_size_whatever_its_mode(mode, size, heatmap, alpha, colormap):
-    image = Image.new(mode, size)
-    laid = overlay(image, heatmap, alpha, colormap)
-    assert (laid.mode, laid.size) == ("RGB", size)
-    assert image.mode == mode
-
-
-@quickly
-@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))), unit_maps)
-def test_an_overlay_of_no_opacity_is_the_picture_and_of_full_opacity_the_colours(pixels, heatmap):
-    image = Image.fromarray(pixels)
-    assert np.array_equal(np.asarray(overlay(image, heatmap, 0)), pixels)
-    covered = overlay(Image.new("RGB", image.size), heatmap, 1)
-    assert overlay(image, heatmap, 1).tobytes() == covered.tobytes()
