@@ -38,6 +38,7 @@ GIVEN = dict.fromkeys(exercises.__all__, ()) | {
     "check_02_2": PICTURE,
     "check_02_3": PICTURE,
     "check_02_4": PICTURE,
+    "check_02_5": PICTURE,
     "check_04_1": (numbers(15, 7, 7), numbers(15, 28, 28) > 0.5),
     "check_04_3": (FEATURES, WEIGHT, FEATURES.mean((2, 3)) @ WEIGHT.T),
     "check_04_4": (numbers(15),),
