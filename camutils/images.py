@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms
 from torchvision.datasets import ImageFolder
 
 MAX_PIXELS = 89_000_000  # Below Pillow's own limit, so that ours is the message people read.
 PROGRAMS = {"EPS", "WMF"}  # Formats that Pillow hands to another program, such as Ghostscript.
+UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation → Image.Transpose
 HEIC = {b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1"}
 
 
@@ -39,13 +40,11 @@ def load_image(path: str | os.PathLike) -> Image.Image:
     """
     with _opened(Path(path)) as image:
         image.load()
-        upright, orientation = _to_srgb(image), 1
+        rgb, turn = _to_srgb(image), None
         with contextlib.suppress(Exception):  # A broken EXIF block does not spoil a good picture.
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    # Pillow turns the picture by an EXIF block of one entry: the file's own may be beyond repair.
-    upright.info = {}
-    upright.getexif()[ExifTags.Base.Orientation] = orientation
-    return ImageOps.exif_transpose(upright)
+            turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+    rgb.info = {}  # The orientation stands there too: nobody shall turn the picture once more.
+    return rgb if turn is None else rgb.transpose(turn)
 
 
 @contextlib.contextmanager
@@ -96,17 +95,15 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if not isinstance(image, Image.Image):
         raise TypeError(f"image: got {type(image).__name__}, expected a PIL picture.")
     if image.mode.startswith(("I", "F")):
-        values, transparent = np.asarray(image), image.info.get("transparency")
-        image = Image.fromarray(_to_8_bits(values))
-        if isinstance(transparent, int):
-            image.putalpha(Image.fromarray((values != transparent).astype(np.uint8) * 255))
+        image = _to_8_bits(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image.convert("RGB")
 
 
-def _to_8_bits(values: np.ndarray) -> np.ndarray:
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    values, transparent = np.asarray(image), image.info.get("transparency")
     low, high = values.min(), values.max()
     top, slack = 65535, 0.0
     if values.dtype.kind == "f":  # Resampling overshoots a little: 1.02 is still white.
@@ -114,9 +111,12 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
     if not (low >= -slack and high <= top + slack):  # NaN fails too.
         raise ValueError(f"grey values from {low} to {high}, expected 0 to {top}")
     if values.dtype.kind == "f":
-        return (values.clip(0, top) * np.float32(255 / top)).round().astype(np.uint8)
+        return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8))
     # By table: arithmetic on 89 million numbers would need gigabytes.
-    return (np.arange(65536) / 257).round().astype(np.uint8)[values]
+    grey = Image.fromarray((np.arange(65536) / 257).round().astype(np.uint8)[values])
+    if isinstance(transparent, int):
+        grey.putalpha(Image.fromarray((values != transparent).astype(np.uint8) * 255))
+    return grey
 
 
 def image_folder(
@@ -158,7 +158,7 @@ class _ImageFolder(ImageFolder):
     def make_dataset(self, directory: str, class_to_idx: dict[str, int], **options: Any) -> list:
         folders = {index: Path(directory, name) for name, index in class_to_idx.items()}
         samples = [(str(f), i) for i in folders for f in _files(folders[i]) if self._is_picture(f)]
-        if empty := [folders[i].name for i in folders if i not in dict(samples).values()]:
+        if empty := [folders[i].name for i in folders.keys() - {i for _, i in samples}]:
             raise ValueError(f"root: got no picture in {empty}, expected some.")
         return samples
 
