@@ -116,7 +116,8 @@ def show_images(
         A figure made without pyplot.
 
     Raises:
-        ValueError: no list of pictures, not as many titles as pictures, fewer than one column.
+        ValueError: no list of pictures and maps, a number of titles that is not theirs, or fewer
+            than one column.
     """
     if isinstance(pictures, Image.Image) or len(pictures) < 1:
         raise ValueError(f"pictures: got {pictures!r}, expected a list of at least one.")
@@ -132,6 +133,8 @@ def show_images(
         np.asarray(_shrunk(p, cell)) if isinstance(p, Image.Image) else as_array(p)
         for p in pictures
     ]
+    if min(array.ndim for array in arrays) < 2:
+        raise ValueError(f"pictures: got {pictures!r}, expected PIL pictures and maps (h, w).")
     leader = arrays[is_photo.index(True) if any(is_photo) else 0]
     shapes = [a.shape if photo else leader.shape for a, photo in zip(arrays, is_photo, strict=True)]
     # A strip far higher than wide is shown smaller: its full height would fill the memory.
@@ -150,6 +153,9 @@ def show_images(
 
 
 def _shrunk(image: Image.Image, inches: float) -> Image.Image:
-    small, pixels = to_rgb(image), round(inches * PIXELS_PER_INCH)
+    pixels = round(inches * PIXELS_PER_INCH)
+    if isinstance(image, Image.Image) and image.mode in ("RGB", "RGBA"):
+        image = image.reduce(max(1, image.width // pixels))  # No whole copy of a large one.
+    small = to_rgb(image)
     small.thumbnail((pixels, 8 * pixels), Image.Resampling.LANCZOS)
     return small
