@@ -131,7 +131,7 @@ def load_classifier(
     if weights == "embedded" or (weights == "auto" and not _cached(enum).is_file()):
         way = f"python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB), once"
         if stand_in is None:
-            raise WeightsError(f"name: the weights of {name} are not here ({weights=}): {way}.")
+            raise WeightsError(f"name: no weights of {name} ({weights=}): {way}, or a stand_in.")
         print(f"{name} was asked for; {stand_in} answers in its place. The real one: {way}.")
         return EMBEDDED[stand_in](name, True)
     return _torchvision(name, family, enum, weights != "random")
@@ -276,10 +276,8 @@ def _build(make: Callable[[], nn.Module], path: Path | None, prefix: str = "") -
     except Exception as error:  # A broken or hostile file raises nearly everything.
         # Not torch's own words: they advise to switch `weights_only` off.
         reason = error if isinstance(error, WeightsError) else type(error).__name__
-        remedy = "python -m camutils.download, or git checkout for a file in data/"
-        raise WeightsError(
-            f"weights: {path} is damaged: {reason}. Delete it, then {remedy}."
-        ) from None
+        remedy = "Delete it; python -m camutils.download, git checkout or pip brings it back."
+        raise WeightsError(f"weights: {path} cannot be used: {reason}. {remedy}") from None
     return model.float()
 
 
@@ -301,8 +299,9 @@ class Seeded(TorchFunctionMode):
 def _family(name: str) -> str:
     """The family of a network's name, the key of the target layers; ValueError if it has none."""
     family = re.match("[a-z]*", str(name))[0]
-    known = models.list_models(module=models)
-    if name not in known or family not in TARGET_LAYERS:
+    every = models.list_models(module=models)
+    known = [network for network in every if re.match("[a-z]*", network)[0] in TARGET_LAYERS]
+    if name not in known:
         near = difflib.get_close_matches(str(name), [*EMBEDDED, *known], n=3, cutoff=0.3)
         expected = f"a CNN of torchvision's, not a vision transformer; near ones: {near}"
         raise ValueError(f"name: got {name!r}, expected {expected}.")
