@@ -112,7 +112,8 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
         finally:
             handle.remove()
         if not leaves:
-            raise ValueError(f"layer: got {name!r}, which {_why_it_did_not_run(model)}.")
+            got = f"{name!r}, which did not run (in a compiled or traced model no hook does)"
+            raise ValueError(f"layer: got {got}, expected a layer of the original model's pass.")
         check_tensor("model's output", logits, "of logits (N, n_classes)", len(x))
         if classes is None:
             classes = logits.detach().argmax(1, keepdim=True)
@@ -175,14 +176,6 @@ def _check_map(name: str, output: Any, x: Tensor) -> None:
     if has_the_pictures_proportions(a, b) and not has_the_pictures_proportions(b, c):
         got = f"{name!r}, which gives {tuple(output.shape)}, channels last"
         raise ValueError(f"layer: got {got}, expected (N, C, h, w).")
-
-
-def _why_it_did_not_run(model: Module) -> str:
-    for module in model.modules():
-        is_traced = isinstance(module, torch.jit.ScriptModule)
-        if is_traced or hasattr(module, "_orig_mod") or module._compiled_call_impl:
-            return "did not run: compiled and traced models call no hooks, expected the original"
-    return "did not run, expected one of the forward pass"
 
 
 def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
@@ -288,8 +281,6 @@ def crop_box(heatmap: Any, size: Size, threshold: float = 0.5, margin: float = 0
     """
     cells = as_heatmap(heatmap)
     width, height = size
-    if min(size) < 1:
-        raise ValueError(f"size: got {size}, expected (width, height) of at least 1.")
     if not (0 < threshold <= 1 and 0 <= margin < math.inf):
         got = f"{threshold} and {margin}"
         raise ValueError(f"threshold, margin: got {got}, expected a share in (0, 1] and one >= 0.")

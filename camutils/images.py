@@ -143,16 +143,15 @@ def image_folder(
 
 class _ImageFolder(ImageFolder):
     def __init__(self, root: Path, transform: Callable | None, skip_broken: bool) -> None:
-        if not root.is_dir():
-            raise ValueError(f"root: got {root}, expected a folder of class folders.")
         self.skip_broken, self.skipped = skip_broken, []
         super().__init__(root, transform, loader=load_image)
 
     def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
         # A hidden folder, such as `.ipynb_checkpoints`, is not a class.
-        classes = [name for name in super().find_classes(directory)[0] if name[0] != "."]
+        classes = sorted(path.name for path in Path(directory).glob("[!.]*") if path.is_dir())
         if len(classes) < 2:
-            raise ValueError(f"root: got class folders {classes}, expected at least two.")
+            got = f"{len(classes)} class folders {classes} in {directory}"
+            raise ValueError(f"root: got {got}, expected at least two.")
         return classes, {name: i for i, name in enumerate(classes)}
 
     def make_dataset(self, directory: str, class_to_idx: dict[str, int], **options: Any) -> list:

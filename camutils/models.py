@@ -240,13 +240,10 @@ def fetch(url: str, path: Path, check: Callable[[Path], object]) -> None:
     Raises:
         OSError, HTTPException: it could not be fetched. And whatever `check` raises.
     """
-    with whole_file(path) as temporary:
-        with (
-            urllib.request.urlopen(url, timeout=30) as answer,
-            tqdm.wrapattr(answer, "read", total=answer.length, desc=path.name) as shown,
-            open(temporary, "wb") as file,
-        ):
-            shutil.copyfileobj(shown, file)
+    with urllib.request.urlopen(url, timeout=30) as answer, whole_file(path) as temporary:
+        shown = tqdm.wrapattr(answer, "read", total=answer.length, desc=path.name)
+        with shown as reading, open(temporary, "wb") as file:
+            shutil.copyfileobj(reading, file)
         check(temporary)
 
 

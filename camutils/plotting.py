@@ -67,9 +67,7 @@ def overlay(
     colours = matplotlib.colormaps.get_cmap(colormap)(heat, bytes=True)[:, :3]
     opacities = 255 * alpha * heat ** (0.7 if opacity == "heat" else 0)
     mask = opacities.round().astype(np.uint8)[levels]
-    picture = to_rgb(image)
-    if grey:
-        picture = picture.convert("L").convert("RGB")
+    picture = to_rgb(image).convert("L" if grey else "RGB").convert("RGB")
     return Image.composite(Image.fromarray(colours[levels]), picture, Image.fromarray(mask))
 
 
