@@ -60,14 +60,15 @@ def overlay(
         raise ValueError(f"alpha: got {alpha}, expected a number in [0, 1].")
     if opacity not in ("heat", "even"):
         raise ValueError(f"opacity: got {opacity!r}, expected 'heat' or 'even'.")
+    picture = to_rgb(image)
     # In 256 levels, as the colormap has them: a large picture then takes little memory.
     levels = (255 * as_heatmap(heatmap, 1)).round().astype(np.uint8)
-    levels = cv2.resize(levels, image.size, interpolation=cv2.INTER_LINEAR)
+    levels = cv2.resize(levels, picture.size, interpolation=cv2.INTER_LINEAR)
     heat = np.linspace(0, 1, 256)
     colours = matplotlib.colormaps.get_cmap(colormap)(heat, bytes=True)[:, :3]
     opacities = 255 * alpha * heat ** (0.7 if opacity == "heat" else 0)
     mask = opacities.round().astype(np.uint8)[levels]
-    picture = to_rgb(image).convert("L" if grey else "RGB").convert("RGB")
+    picture = picture.convert("L" if grey else "RGB").convert("RGB")
     return Image.composite(Image.fromarray(colours[levels]), picture, Image.fromarray(mask))
 
 
