@@ -1,39 +1,58 @@
-"""Overlays are what their formula says; figures show once, without pyplot."""
+"""Overlays are what their formula says; figures keep proportions and need no pyplot."""
 
 import matplotlib
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from matplotlib._pylab_helpers import Gcf
 from PIL import Image
 
-from camutils import Figure, normalize_map, overlay, show_cam, show_images
+from camutils import Figure, data_path, load_image, normalize_map, overlay, show_cam, show_images
 
 pytestmark = pytest.mark.filterwarnings("error")
+quickly = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 
 
 def gradient(width=12, height=8):
     return Image.fromarray(np.indices((height, width)).sum(0).astype(np.uint8) * 12).convert("RGB")
 
 
-@pytest.mark.parametrize("alpha", [0, 0.4, 1, np.float32(0.25)])
-@pytest.mark.parametrize("colormap", ["viridis", "jet"])
-def test_an_overlay_is_the_weighted_mean_of_picture_and_colour(alpha, colormap):
-    picture, heatmap = gradient(), np.random.default_rng(0).random((8, 12))
-    laid = np.asarray(overlay(picture, heatmap, alpha, colormap)).astype(float)
+@pytest.mark.parametrize(("opacity", "power"), [("heat", 0.7), ("even", 0)])
+@pytest.mark.parametrize("colormap", ["inferno", "jet"])
+def test_an_overlay_is_the_weighted_mean_of_picture_and_colour(opacity, power, colormap):
+    picture, heatmap = gradient(), np.random.default_rng(0).integers(0, 256, (8, 12)) / 255
     colour = matplotlib.colormaps[colormap](heatmap)[..., :3] * 255
-    expected = (1 - alpha) * np.asarray(picture).astype(float) + alpha * colour
-    assert np.abs(laid - expected).max() <= 1.5
+    for alpha in (0.4, 1, np.float32(0.25)):
+        share = alpha * heatmap[..., None] ** power
+        expected = (1 - share) * np.asarray(picture).astype(float) + share * colour
+        laid = np.asarray(overlay(picture, heatmap, alpha, colormap, opacity)).astype(float)
+        assert np.abs(laid - expected).max() <= 2, alpha
 
 
-def test_the_defaults_are_viridis_at_four_tenths():
+def test_what_is_cold_stays_the_photograph_or_its_grey_copy():
+    heatmap = np.zeros((8, 12))
+    heatmap[:, 6:] = 1
+    photograph = Image.new("RGB", (12, 8), (200, 100, 0))
+    laid = np.asarray(overlay(photograph, heatmap))
+    assert (laid[:, :6] == (200, 100, 0)).all()
+    assert (laid[:, 6:] != (200, 100, 0)).all()
+    grey = overlay(photograph, heatmap, grey=True)
+    assert grey.getpixel((0, 0)) == (118, 118, 118)
+    assert overlay(photograph, np.zeros((2, 2)), opacity="even").getpixel((0, 0))[2] < 10
+
+
+def test_the_defaults_are_inferno_at_eight_tenths_by_heat():
     picture, heatmap = gradient(), np.eye(3)
-    expected = overlay(picture, heatmap, alpha=0.4, colormap="viridis")
+    expected = overlay(picture, heatmap, alpha=0.8, colormap="inferno", opacity="heat", grey=False)
     assert overlay(picture, heatmap).tobytes() == expected.tobytes()
 
 
 def test_the_heat_map_is_interpolated_to_the_pictures_own_size():
-    laid = overlay(Image.new("RGB", (90, 30)), np.array([[0.0, 0.5, 1.0]]), 1.0, "gray")
+    heatmap = np.array([[0.0, 0.5, 1.0]])
+    laid = overlay(Image.new("RGB", (90, 30)), heatmap, 1.0, "gray", "even")
     assert laid.size == (90, 30)
     row = np.asarray(laid)[0, :, 0].astype(int)
     assert (np.diff(row) >= 0).all()
@@ -48,25 +67,83 @@ def test_the_picture_is_not_changed():
     assert picture.tobytes() == before
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_tensors_of_every_precision_with_or_without_gradient_equal_the_array(dtype):
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_tensors_of_every_precision_with_gradients_equal_the_array(dtype):
     picture, heatmap = gradient(), torch.eye(3, dtype=dtype, requires_grad=True)
     assert overlay(picture, heatmap).tobytes() == overlay(picture, np.eye(3)).tobytes()
     assert show_images([heatmap]).axes[0].images[0].get_array().tolist() == np.eye(3).tolist()
 
 
 def test_values_beyond_the_range_by_rounding_are_taken():
-    heatmap = np.array([[-1e-7, 1 + 1e-7]])
     expected = overlay(gradient(), np.array([[0.0, 1.0]]))
-    assert overlay(gradient(), heatmap).tobytes() == expected.tobytes()
+    laid = overlay(gradient(), np.array([[-1e-7, 1 + 1e-7]]))
+    assert laid.tobytes() == expected.tobytes()
 
 
-def test_a_sixteen_bit_or_transparent_picture_looks_as_load_image_gives_it():
+def test_a_picture_of_16_bits_or_a_transparent_one_looks_as_load_image_gives_it():
     flat = np.zeros((2, 2))
-    half = overlay(Image.fromarray(np.full((4, 4), 32896, np.uint16)), flat, 0)
+    half = overlay(Image.fromarray(np.full((4, 4), 32896, np.uint16)), flat)
     assert half.getpixel((0, 0)) == (128, 128, 128)
-    clear = overlay(Image.new("RGBA", (4, 4), (0, 0, 0, 0)), flat, 0)
+    clear = overlay(Image.new("RGBA", (4, 4), (0, 0, 0, 0)), flat)
     assert clear.getpixel((0, 0)) == (255, 255, 255)
+    shown = show_images([Image.new("RGBA", (4, 4), (0, 0, 0, 0))]).axes[0].images[0].get_array()
+    assert (shown == 255).all()
+
+
+unit_maps = st.sampled_from([np.float16, np.float32, np.float64, np.bool_]).flatmap(
+    lambda dtype: hnp.arrays(
+        dtype,
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
+        elements=st.floats(0, 1, width=16) if dtype != np.bool_ else None,
+    )
+)
+modes = ["1", "L", "P", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I", "F", "I;16"]
+
+
+@quickly
+@given(
+    st.sampled_from(modes),
+    st.tuples(st.integers(1, 80), st.integers(1, 80)),
+    unit_maps,
+    st.floats(0, 1),
+    st.sampled_from(["heat", "even"]),
+)
+def test_an_overlay_has_the_pictures_size_whatever_its_mode(mode, size, heatmap, alpha, opacity):
+    image = Image.new(mode, size)
+    laid = overlay(image, heatmap, alpha, opacity=opacity)
+    assert (laid.mode, laid.size) == ("RGB", size)
+    assert image.mode == mode
+
+
+@quickly
+@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))), unit_maps)
+def test_an_overlay_of_no_opacity_is_the_picture_and_of_full_opacity_the_colours(pixels, heatmap):
+    image = Image.fromarray(pixels)
+    assert np.array_equal(np.asarray(overlay(image, heatmap, 0)), pixels)
+    covered = overlay(Image.new("RGB", image.size), heatmap, 1, opacity="even")
+    assert overlay(image, heatmap, 1, opacity="even").tobytes() == covered.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("faulty", "error", "message"),
+    [
+        ({"image": "a.png"}, TypeError, "image: got str, expected a PIL picture"),
+        ({"heatmap": np.eye(2) * 2}, ValueError, "heatmap: got .* 0 to 2, .*normalize_map"),
+        ({"heatmap": -np.eye(2)}, ValueError, "heatmap: got .* -1 to -?0, .* 0 to 1"),
+        ({"heatmap": [[0, np.nan]]}, ValueError, "heatmap: got values from nan to nan"),
+        ({"heatmap": torch.zeros(1, 1, 3, 3)}, ValueError, r"heatmap: got shape \(1, 1, 3, 3\)"),
+        ({"heatmap": np.ones((0, 3))}, ValueError, r"heatmap: got shape \(0, 3\).* \(h, w\)"),
+        ({"heatmap": np.eye(2) * 1j}, ValueError, "heatmap: .*complex128, expected real"),
+        ({"alpha": 40}, ValueError, r"alpha: got 40, expected a number in \[0, 1\]"),
+        ({"alpha": np.nan}, ValueError, "alpha: got nan"),
+        ({"opacity": "odd"}, ValueError, "opacity: got 'odd', expected 'heat' or 'even'"),
+        ({"colormap": "jett"}, ValueError, "'jett'.*jet"),
+    ],
+)
+def test_what_cannot_be_laid_is_named(faulty, error, message):
+    for function in (overlay, show_cam):
+        with pytest.raises(error, match=f"^{message}"):
+            function(**{"image": gradient(), "heatmap": np.eye(2), **faulty})
 
 
 def test_show_cam_shows_picture_cells_and_overlay():
@@ -75,6 +152,7 @@ def test_show_cam_shows_picture_cells_and_overlay():
     shown = [axes.images[0].get_array() for axes in figure.axes]
     assert np.array_equal(shown[0], np.asarray(picture))
     np.testing.assert_allclose(shown[1], heatmap, atol=1e-6)
+    assert figure.axes[1].images[0].get_cmap().name == "jet"
     assert np.array_equal(shown[2], np.asarray(overlay(picture, heatmap, 0.3, "jet")))
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["picture", "heat map, 2 x 3 cells", "overlay"]
@@ -92,40 +170,61 @@ def test_a_grid_has_the_rows_it_needs_and_leaves_the_rest_empty():
     assert [axes.get_title() for axes in figure.axes] == ["a", "b", "c", "d", "e", ""]
 
 
-def test_a_map_takes_the_proportions_of_the_picture_beside_it():
-    figure = show_images([np.eye(7), gradient(300, 100), gradient(300, 100)])
+def proportions(figure):
+    """Width by height of what each axes shows, as drawn."""
     figure.draw_without_rendering()
-    boxes = [axes.get_window_extent() for axes in figure.axes]
-    for box in boxes:
-        assert box.width / box.height == pytest.approx(3, rel=0.02)
+    boxes = [axes.get_window_extent() for axes in figure.axes if axes.images]
+    return [box.width / box.height for box in boxes]
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+def test_photographs_are_drawn_in_their_own_proportions(columns):
+    wide, tall = gradient(300, 100), load_image(data_path("unseen", "multimeter1.webp"))
+    drawn = proportions(show_images([wide, tall, gradient(40, 40)], columns=columns))
+    assert drawn == pytest.approx([3, 188 / 320, 1], rel=0.02)
+
+
+def test_a_map_takes_the_proportions_of_the_first_photograph():
+    figure = show_images([np.eye(7), gradient(300, 100), gradient(100, 300)])
+    assert proportions(figure) == pytest.approx([3, 3, 1 / 3], rel=0.02)
+    assert proportions(show_images([np.ones((2, 5))])) == pytest.approx([2.5], rel=0.02)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("pictures", "options", "message"),
     [
-        (([],), "pictures: got none, expected at least one"),
-        (([gradient()], ["a", "b"]), "titles: got 2, expected 1"),
+        ([], {}, r"pictures: got \[\], expected a list of at least one"),
+        (gradient(), {}, "pictures: got <PIL.*, expected a list"),
+        (np.eye(3), {}, r"pictures: got .*expected PIL pictures and maps \(h, w\)"),
+        (["a.png"], {}, r"pictures: got \['a.png'\], expected PIL pictures and maps"),
+        ([gradient()], {"titles": ["a", "b"]}, r"titles: got \['a', 'b'\], expected 1, one for"),
+        ([gradient()], {"titles": "a"}, "titles: got 'a', expected 1, one for each picture"),
+        ([gradient()], {"columns": 0}, "columns: got 0, expected at least 1"),
     ],
 )
-def test_no_pictures_or_too_many_titles_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        show_images(*arguments)
+def test_what_makes_no_grid_is_named(pictures, options, message):
+    with pytest.raises(ValueError, match=f"(?s)^{message}"):
+        show_images(pictures, **options)
 
 
-def test_a_figure_is_a_png_and_closes_over_nothing():
+def test_a_figure_is_a_png_that_pyplot_knows_nothing_of():
     figure = show_cam(gradient(), np.eye(3))
     assert isinstance(figure, Figure)
     assert figure._repr_png_().startswith(b"\x89PNG")
     assert figure._repr_png_() == figure._repr_png_()
-
-
-def test_pyplot_keeps_no_figure():
-    show_cam(gradient(), np.eye(2))
     assert Gcf.get_all_fig_managers() == []
 
 
-def test_a_strip_does_not_fill_the_memory():
+def test_a_strip_is_shown_smaller():
     figure = show_images([Image.new("RGB", (10, 10000))])
     assert figure.get_figheight() <= 8.5 * figure.get_figwidth()
-    with pytest.raises(ValueError, match=r"^width: got -1, expected inches"):
-        show_images([Image.new("RGB", (8, 8))], width=-1)
+
+
+def test_a_large_picture_is_shrunk_to_what_is_shown_before_it_is_drawn(megabytes):
+    def show():
+        picture = Image.new("RGB", (8660, 5774), "red")  # 200 megabytes.
+        figure = show_cam(picture, np.eye(7))
+        assert max(axes.images[0].get_array().shape[1] for axes in figure.axes) <= 800
+        figure._repr_png_()
+
+    assert megabytes(show) < 280
