@@ -1,6 +1,10 @@
-"""Our maps beside those of captum, torchcam and pytorch-grad-cam, and why two of them differ."""
+"""Our maps beside those of captum, torchcam and pytorch-grad-cam: same weights, pictures, class.
 
-from pathlib import Path
+captum and torchcam give the map as it is, so it must be ours. pytorch-grad-cam gives it enlarged to
+the picture and scaled, so ours goes through its own scaling first. torchcam and pytorch-grad-cam
+keep a reference to the target layer's output: where a ReLU overwrites that output in place, they
+are compared on a network of the same weights whose ReLU does not.
+"""
 
 import pytest
 import torch
@@ -9,118 +13,127 @@ from pytorch_grad_cam import GradCAM as PytorchGradCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
-from torchcam.methods import GradCAM as TorchCAM
+from torchcam import methods as torchcam
 
-from camutils import grad_cam, load_classifier, normalize_map
+from camutils import class_activation_map, grad_cam
+
+CLASSES = [1, 386, 999]
+EVERY_RELU_KEEPS_ITS_INPUT = ["resnet18", "efficientnet_lite0"]
+ALL = ["vgg19", "densenet201", *EVERY_RELU_KEEPS_ITS_INPUT]
+
+
+@pytest.fixture(scope="module")
+def x():
+    return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+
+
+class DenseNetWithPlainRelu(nn.Module):
+    """A DenseNet's own modules; the ReLU after its last normalisation is not in place."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.features, self.classifier = net.features, net.classifier
+
+    def forward(self, x):
+        return self.classifier(self.features(x).relu().mean((2, 3)))
 
 
 class EndsInRelu(nn.Module):
-    """Convolution → the target layer → ReLU as a function → GAP → linear, as in DenseNet."""
+    """Convolution → batch norm, the target layer → ReLU → GAP → linear, as in DenseNet."""
 
     def __init__(self, inplace):
         super().__init__()
-        self.conv = nn.Conv2d(3, 8, 3, padding=1)
-        self.norm = nn.BatchNorm2d(8)
-        self.head = nn.Linear(8, 4)
-        self.inplace = inplace
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.conv, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 1000)
+        self.norm, self.relu = nn.BatchNorm2d(8), nn.ReLU(inplace)
 
     def forward(self, x):
-        activation = self.norm(self.conv(x))
-        activation = nn.functional.relu(activation, inplace=self.inplace)
-        return self.head(activation.mean((2, 3)))
+        return self.head(self.relu(self.norm(self.conv(x))).mean((2, 3)))
 
 
-def case(inplace):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return EndsInRelu(inplace).eval(), torch.randn(2, 3, 9, 9)
+def maps_of_captum(model, layer, x):
+    explainer = LayerGradCam(model, model.get_submodule(layer))
+    maps = [explainer.attribute(x, c, relu_attributions=True).detach() for c in CLASSES]
+    return torch.cat(maps, 1)
 
 
-def written_out(model, x, target):
-    """Equations 1 and 2 of Grad-CAM on the layer's own output; no hooks, nothing in place."""
-    activation = model.norm(model.conv(x)).detach().requires_grad_()
-    score = model.head(activation.relu().mean((2, 3)))[:, target].sum()
-    (gradient,) = torch.autograd.grad(score, activation)
-    weights = gradient.mean((2, 3), keepdim=True)
-    return (weights * activation.detach()).sum(1).relu()
+def maps_of_torchcam(model, layer, x):
+    with torchcam.GradCAM(model, layer) as extractor:
+        maps = [extractor([c] * len(x), model(x), normalized=False)[0] for c in CLASSES]
+    model.zero_grad(set_to_none=True)
+    return torch.stack(maps, 1).relu().detach()
 
 
-def torchcam_map(model, x, target):
-    with TorchCAM(model, "norm") as extractor:
-        return extractor(target, model(x), normalized=False)[0]
-
-
-def pytorch_grad_cam_map(model, x, target):
-    with PytorchGradCAM(model=model, target_layers=[model.norm]) as cam:
-        return torch.as_tensor(cam(x, [ClassifierOutputTarget(target)] * len(x)))
+def maps_of_pytorch_grad_cam(model, layer, x):
+    with PytorchGradCAM(model, [model.get_submodule(layer)]) as cam:
+        maps = [cam(x, [ClassifierOutputTarget(c)] * len(x)) for c in CLASSES]
+    model.zero_grad(set_to_none=True)
+    return torch.stack([torch.as_tensor(m) for m in maps], 1)
 
 
 def scaled_by_pytorch_grad_cam(maps, x):
     size = tuple(x.shape[:1:-1])
-    return torch.as_tensor(scale_cam_image(scale_cam_image(maps.numpy(), size)))
+    once = scale_cam_image(maps.flatten(0, 1).numpy(), size)
+    return torch.as_tensor(scale_cam_image(once, size)).unflatten(0, maps.shape[:2])
 
 
-@pytest.mark.parametrize("inplace", [False, True])
-def test_an_in_place_relu_after_the_layer_leaves_our_map_as_the_formula_has_it(inplace):
-    model, x = case(inplace)
-    for target in range(4):
-        expected = written_out(model, x, target)
-        assert expected.amax() > 0
-        torch.testing.assert_close(grad_cam(model, "norm", x, target).maps[:, 0], expected)
-        captum = LayerGradCam(model, model.norm).attribute(x, target, relu_attributions=True)
-        torch.testing.assert_close(captum[:, 0].detach(), expected)
+def our_maps(model, layer, x):
+    maps = grad_cam(model, layer, x, torch.tensor([CLASSES] * len(x))).maps
+    assert maps.amax((0, 2, 3)).min() > 0, "a comparison of blank maps proves nothing"
+    return maps
 
 
-def test_torchcam_weights_the_activation_that_the_relu_has_overwritten():
-    for target in range(4):
-        model, x = case(inplace=False)
-        expected = written_out(model, x, target)
-        torch.testing.assert_close(torchcam_map(model, x, target), expected)
-        model, x = case(inplace=True)
-        assert (torchcam_map(model, x, target) - expected).abs().max() > 0.05 * expected.max()
-    with TorchCAM(model, "norm") as extractor:
+def assert_close(ours, theirs):
+    assert ours.shape == theirs.shape
+    assert (ours - theirs).abs().max() <= 1e-5 * ours.max()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_maps_equal_captums_at_each_networks_target_layer(classifier, x, name):
+    network = classifier(name)
+    arguments = network.model, network.target_layer, x
+    assert_close(our_maps(*arguments), maps_of_captum(*arguments))
+
+
+@pytest.mark.parametrize("name", EVERY_RELU_KEEPS_ITS_INPUT)
+def test_maps_equal_torchcams_at_each_networks_target_layer(classifier, x, name):
+    network = classifier(name)
+    arguments = network.model, network.target_layer, x
+    assert_close(our_maps(*arguments), maps_of_torchcam(*arguments))
+
+
+@pytest.mark.parametrize("name", EVERY_RELU_KEEPS_ITS_INPUT)
+def test_maps_equal_pytorch_grad_cams_at_each_networks_target_layer(classifier, x, name):
+    network = classifier(name)
+    arguments = network.model, network.target_layer, x
+    ours = scaled_by_pytorch_grad_cam(our_maps(*arguments), x)
+    assert_close(ours, maps_of_pytorch_grad_cam(*arguments))
+
+
+def test_densenet_has_the_maps_that_peers_give_once_its_relu_keeps_its_input(classifier, x):
+    model, layer = classifier("densenet201").model, "features.norm5"
+    ours, plain = our_maps(model, layer, x), DenseNetWithPlainRelu(model).eval()
+    assert_close(ours, maps_of_torchcam(plain, layer, x))
+    theirs = maps_of_pytorch_grad_cam(plain, layer, x)
+    assert_close(scaled_by_pytorch_grad_cam(ours, x), theirs)
+
+
+def test_an_in_place_relu_gives_the_maps_of_all_peers_without_it(x):
+    ours, plain = our_maps(EndsInRelu(inplace=True).eval(), "norm", x), EndsInRelu(False).eval()
+    assert_close(ours, maps_of_captum(plain, "norm", x))
+    assert_close(ours, maps_of_torchcam(plain, "norm", x))
+    theirs = maps_of_pytorch_grad_cam(plain, "norm", x)
+    assert_close(scaled_by_pytorch_grad_cam(ours, x), theirs)
+
+
+def test_class_activation_maps_equal_torchcams(classifier, x):
+    model = classifier("resnet18").model
+    with torch.no_grad(), torchcam.CAM(model, "layer4", "fc") as extractor:
         model(x)
-        stored = extractor.hook_a[0]
-    assert stored.min() >= 0  # What it keeps has gone through the ReLU ...
-    assert model.norm(model.conv(x)).min() < 0  # ... that the layer's own output has not.
-
-
-def test_pytorch_grad_cam_does_the_same_on_the_cpu():
-    worst = 0.0
-    for target in range(4):
-        model, x = case(inplace=False)
-        expected = scaled_by_pytorch_grad_cam(written_out(model, x, target), x)
-        theirs = pytorch_grad_cam_map(model, x, target)
-        torch.testing.assert_close(theirs, expected, atol=1e-5, rtol=0)
-        model, x = case(inplace=True)
-        worst = max(worst, (pytorch_grad_cam_map(model, x, target) - expected).abs().max().item())
-    assert worst > 0.05
-
-
-def test_the_embedded_network_gives_the_maps_of_all_peers(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "benchmarks"))
-    import exactness
-    from methods import PEERS
-
-    classifier = load_classifier("efficientnet_lite0", "embedded")
-    x = exactness.pictures(classifier)
-    classes = exactness.classes_with_maps(classifier, x, 2)
-    assert len(classes) == 2
-    for peer in PEERS:
-        assert exactness.differences(classifier, peer, x, classes).max() < 1e-5, peer
-
-
-def test_densenet_differs_where_its_in_place_relu_comes_and_only_there(elephants):
-    classifier = load_classifier("densenet201", "random")
-    model, x = classifier.model, classifier.preprocess(elephants)[None]
-    result = grad_cam(model, "features.norm5", x, list(range(20)))
-    shown = result.maps[0].amax((-2, -1)).argmax().item()
-    ours = normalize_map(result.maps[:, shown])
-    captum = LayerGradCam(model, model.features.norm5)
-    captum = captum.attribute(x, shown, relu_attributions=True)[:, 0].detach()
-    torch.testing.assert_close(normalize_map(captum), ours, atol=1e-5, rtol=0)
-    for target_layer, alike in (("features.norm5", False), ("features.denseblock4", True)):
-        with TorchCAM(model, target_layer) as extractor:
-            theirs = extractor(shown, model(x), normalized=False)[0]
-        mine = grad_cam(model, target_layer, x, shown).maps[:, 0]
-        assert torch.allclose(normalize_map(theirs), normalize_map(mine), atol=1e-5) == alike
+        theirs = torch.stack([extractor(c, normalized=False)[0] for c in CLASSES], 1)
+        features = nn.Sequential(*list(model.children())[:-2])(x)
+    ours = class_activation_map(features, model.fc.weight.detach(), CLASSES)
+    assert ours.min() < 0
+    # Some versions of torchcam end with a ReLU.
+    assert_close(ours.relu() if theirs.min() >= 0 else ours, theirs)
