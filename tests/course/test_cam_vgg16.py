@@ -1,6 +1,6 @@
 """CAM on the embedded VGG16, retrained on the photographs: notebook 01's claims as tests.
 
-`python tests/test_cam_vgg16.py` writes the reference maps anew.
+`python tests/course/test_cam_vgg16.py` writes the reference maps anew.
 """
 
 from pathlib import Path
@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
-from torchcam import methods as torchcam
 
 from camutils import (
     GAPClassifier,
@@ -23,7 +22,6 @@ from camutils import (
     image_folder,
     load_image,
     load_vgg16_features,
-    normalize_map,
 )
 
 REFERENCE = Path(__file__).parent / "reference" / "cam_vgg16.npz"
@@ -83,33 +81,7 @@ def vgg():
     return retrain()
 
 
-# The two identities on random tensors
-
-
-def small_network(dtype=torch.float64):
-    torch.manual_seed(5)
-    stack = nn.Sequential(nn.Conv2d(3, 7, 3, stride=4), nn.ReLU(inplace=True))
-    return GAPClassifier(stack.to(dtype), 5).eval(), torch.randn(3, 3, 37, 45, dtype=dtype)
-
-
-def test_the_mean_of_a_map_plus_the_bias_is_the_logit_in_float64():
-    model, x = small_network()
-    with torch.no_grad():
-        maps, logits = model.features(x), model(x)
-        cam = class_activation_map(maps, model.head.weight, range(5))
-        difference = cam.mean((2, 3)) + model.head.bias - logits
-    assert cam.shape[:2] == (3, 5)
-    assert difference.abs().max() < 1e-10
-
-
-def test_grad_cam_is_the_positive_part_of_cam_over_its_cells_in_float64():
-    model, x = small_network()
-    result = grad_cam(model, "features", x, classes=range(5))
-    with torch.no_grad():
-        cam = class_activation_map(model.features(x), model.head.weight, range(5))
-    assert (cam < 0).any()
-    cells = cam.shape[2] * cam.shape[3]
-    assert (result.maps - cam.relu() / cells).abs().max() < 1e-10
+# What the article says of linear layers, on random tensors
 
 
 @pytest.mark.parametrize("size", [7, 10])
@@ -133,18 +105,6 @@ def test_linear_layers_rewritten_as_convolutions_give_the_same_logits(size):
 # The real network
 
 
-def test_the_stack_has_the_weights_of_the_published_vgg16(vgg):
-    first, last = vgg.model.features[0], vgg.model.features[28]
-    # The record counts the colours in the original's order, blue first; the file is float16, half
-    # a unit in the last place of which is 2 ** -11 of a value.
-    assert first.weight[0, 2, 0, 0].item() == pytest.approx(0.42947057, rel=2**-11)
-    bias = last.bias
-    assert bias.min().item() == pytest.approx(-0.50036746, rel=2**-11)
-    assert bias.max().item() == pytest.approx(9.431553, rel=2**-11)
-    assert bias.mean().item() == pytest.approx(0.14986369, rel=1e-4)
-    assert bias.std(correction=0).item() == pytest.approx(0.4928213, rel=1e-3)
-
-
 def test_the_stack_is_vgg16_s(vgg):
     assert sum(p.numel() for p in vgg.model.features.parameters()) == 14_714_688
     assert vgg.maps.shape == (3, 512, 7, 7)
@@ -158,29 +118,15 @@ def test_the_mean_of_a_map_plus_the_bias_is_the_logit(vgg):
 
 
 def test_grad_cam_is_cam_over_49(vgg):
-    result = grad_cam(vgg.model, "features", vgg.x, classes=[0, 1, 2, 3])
+    result = grad_cam(vgg.model, "features", vgg.x, torch.arange(4).repeat(3, 1))
     cam = class_activation_map(vgg.maps, vgg.model.head.weight.detach(), [0, 1, 2, 3])
     assert (result.maps - cam.relu() / 49).abs().max() < 1e-4
 
 
 def test_grad_cam_before_the_last_pool_has_four_times_the_cells(vgg):
-    result = grad_cam(vgg.model, "features_29", vgg.x[:1])
+    result = grad_cam(vgg.model, "features.29", vgg.x[:1])
     assert result.maps.shape == (1, 1, 14, 14)
     assert result.maps.max() > 0
-
-
-def test_class_activation_map_agrees_with_torchcam(vgg):
-    head = vgg.model.head
-    with torchcam.CAM(vgg.model, "features", "head") as extractor, torch.no_grad():
-        vgg.model(vgg.x[:1])
-        for c in range(4):
-            theirs = extractor(c, normalized=False)[0]
-            ours = class_activation_map(vgg.maps[:1], head.weight.detach(), c)[0]
-            if theirs.min() >= 0:  # Some of its versions end with a ReLU, as its docstring says.
-                ours = ours.relu()
-            assert (theirs - ours).abs().max() < 1e-4
-            scaled = extractor(c, normalized=True)[0]
-            assert (normalize_map(scaled) - normalize_map(ours)).abs().max() < 1e-4
 
 
 def test_each_fold_of_held_out_pictures_is_told_apart(vgg):
@@ -191,22 +137,6 @@ def test_each_fold_of_held_out_pictures_is_told_apart(vgg):
         predicted = head(vgg.activations[test].mean((2, 3))).argmax(1)
         accuracies.append((predicted == vgg.labels[test]).float().mean().item())
     assert min(accuracies) >= 0.95, accuracies
-
-
-def test_training_twice_gives_the_same_head_and_leaves_the_random_state(vgg):
-    train = vgg.fold > 0
-    state = torch.get_rng_state()
-    again = fit_head(vgg.activations[train], vgg.labels[train]).head
-    assert torch.equal(again.weight, vgg.model.head.weight)
-    assert torch.equal(again.bias, vgg.model.head.bias)
-    assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_extraction_gives_what_the_stack_gives(vgg):
-    """The pictures of the fixture went through in batches; one of them alone gives the same."""
-    loader = [(vgg.x[:1], torch.tensor([0]))]
-    alone, _ = extract_features(vgg.model.features, loader, progress=False)
-    torch.testing.assert_close(alone, vgg.maps[:1], rtol=1e-3, atol=1e-3)
 
 
 def test_pictures_never_seen_get_their_class(vgg):
