@@ -136,10 +136,12 @@ def show_images(
         raise ValueError(f"pictures: got {pictures!r}, expected PIL pictures and maps (h, w).")
     leader = arrays[is_photo.index(True) if any(is_photo) else 0]
     shapes = [a.shape if photo else leader.shape for a, photo in zip(arrays, is_photo, strict=True)]
-    # A strip far higher than wide is shown smaller: its full height would fill the memory.
-    ratios = [min(shape[0] / shape[1], 8) for shape in shapes]
+    # A row is as high as its highest picture, but no cell higher than wide: a strip is shown small.
+    ratios = [min(shape[0] / shape[1], 1) for shape in shapes]
     rows = [max(ratios[i : i + columns]) for i in range(0, len(ratios), columns)]
-    figure = Figure(figsize=(width, sum(cell * ratio + 0.5 for ratio in rows)), layout="compressed")
+    lines = max(title.count("\n") + bool(title) for title in titles)
+    height = cell * sum(rows) + 0.22 * lines * len(rows) + 0.35 * bool(suptitle)
+    figure = Figure(figsize=(width, height), layout="constrained")
     grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=rows)
     for axes in grid.flat:
         axes.set_axis_off()

@@ -18,6 +18,7 @@ from typing import Any
 
 import matplotlib
 from IPython.display import Markdown, display
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from PIL import Image
 
@@ -82,18 +83,20 @@ def add_colour_bar(figure: Figure, limits: tuple[float, float], label: str = "")
     """Draw all maps of a figure on one scale, and the scale beside them.
 
     Args:
-        figure: as `show_images` makes it; changed in place. Photographs in it stay as they are.
+        figure: as `show_images` makes it; changed in place. Photographs and overlays in it stay as
+            they are; without any map the scale is that of an overlay by default.
         limits: the values at both ends of the scale.
         label: what the values are.
 
     Returns:
         The same figure.
     """
-    axes = [axes for axes in figure.axes if axes.images]
-    maps = [image for one in axes for image in one.images if image.get_array().ndim == 2]
-    for image in maps:
-        image.set_norm(Normalize(*limits))
-    figure.colorbar(maps[-1], ax=axes, label=label, shrink=0.8, aspect=30)
+    axes, norm, colormap = [one for one in figure.axes if one.images], Normalize(*limits), "inferno"
+    for image in (image for one in axes for image in one.images):
+        if image.get_array().ndim == 2:
+            image.set_norm(norm)
+            colormap = image.get_cmap()
+    figure.colorbar(ScalarMappable(norm, colormap), ax=axes, label=label, shrink=0.8, aspect=30)
     return figure
 
 
