@@ -9,7 +9,9 @@ import re
 import socket
 import threading
 import time
-from types import SimpleNamespace
+import urllib.request
+import warnings
+from http.client import HTTPException
 
 import numpy as np
 import pytest
@@ -93,9 +95,8 @@ def checkpoint(classifier):
 def resnet18(server, checkpoint, monkeypatch):
     """torchvision's ResNet-18, published on the server; gives the name of the file."""
     name = f"resnet18-{hashlib.sha256(checkpoint).hexdigest()[:8]}.pth"
-    real, server.content = models.ResNet18_Weights.DEFAULT, checkpoint
-    weights = SimpleNamespace(url=server.url(name), meta=real.meta, transforms=real.transforms)
-    monkeypatch.setattr(models, "get_model_weights", lambda _: SimpleNamespace(DEFAULT=weights))
+    server.content = checkpoint
+    monkeypatch.setattr(models.ResNet18_Weights.DEFAULT.value, "url", server.url(name))
     return name
 
 
@@ -114,10 +115,9 @@ def test_a_download_comes_whole_and_only_once(server, folder, resnet18, checkpoi
 @pytest.mark.parametrize("manner", ["breaks", "unannounced", "wrong", "gibberish", "missing"])
 def test_a_broken_download_leaves_nothing_behind(server, folder, resnet18, checkpoint, manner):
     server.manner = manner
-    with pytest.raises(WeightsError, match=r"^name: resnet18 could not be downloaded from http"):
+    with pytest.raises(WeightsError, match=r"^name: resnet18 not downloaded from http"):
         load_classifier("resnet18", "pretrained")
     assert list(folder.iterdir()) == []
-    assert load_classifier("resnet18", "auto").name == "efficientnet_lite0"
     server.manner = "whole"
     assert download_weights("resnet18").read_bytes() == checkpoint
     assert [path.name for path in folder.iterdir()] == [resnet18]
@@ -126,13 +126,13 @@ def test_a_broken_download_leaves_nothing_behind(server, folder, resnet18, check
 @pytest.mark.skipif(
     "fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork"
 )
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_after_a_kill_in_the_middle_the_next_run_is_as_good_as_a_first(
     server, folder, resnet18, checkpoint
 ):
     server.manner = "stalls"
     child = multiprocessing.get_context("fork").Process(target=download_weights, args=["resnet18"])
-    child.start()
+    with warnings.catch_warnings(action="ignore"):  # The child needs none of our threads.
+        child.start()
     assert server.half_sent.wait(30)
     deadline = time.monotonic() + 30
     while not list(folder.glob("*")) and time.monotonic() < deadline:
@@ -142,7 +142,8 @@ def test_after_a_kill_in_the_middle_the_next_run_is_as_good_as_a_first(
     assert child.exitcode == -9
     assert not (folder / resnet18).exists()
     server.manner = "whole"
-    assert load_classifier("resnet18", "auto").name == "efficientnet_lite0"
+    with pytest.raises(WeightsError, match="no weights of resnet18"):
+        load_classifier("resnet18", "auto")
     assert load_classifier("resnet18", "pretrained").name == "resnet18"
     assert (folder / resnet18).read_bytes() == checkpoint
 
@@ -151,39 +152,51 @@ def test_an_interrupt_in_the_middle_leaves_nothing_behind(folder, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("torch.hub.urlopen", interrupt)
+    monkeypatch.setattr("urllib.request.urlopen", interrupt)
     with pytest.raises(KeyboardInterrupt):
         download_weights("resnet18")
     assert list(folder.iterdir()) == []
+
+
+def test_overlapping_downloads_have_timeouts_of_their_own(
+    server, folder, resnet18, monkeypatch, in_threads
+):
+    urlopen, timeouts = urllib.request.urlopen, []
+
+    def watch(url, timeout=None):
+        timeouts.append((timeout, socket.getdefaulttimeout()))
+        return urlopen(url, timeout=timeout)
+
+    monkeypatch.setattr("urllib.request.urlopen", watch)
+    paths = in_threads(4, lambda: download_weights("resnet18"))
+    assert paths == [folder / resnet18] * 4
+    assert set(timeouts) == {(30, None)}
     assert socket.getdefaulttimeout() is None
+    assert [path.name for path in folder.iterdir()] == [resnet18]
 
 
 def test_a_refused_connection_says_what_to_do(folder, monkeypatch):
     def refuse(*args, **kwargs):
-        assert socket.getdefaulttimeout() == 30
         raise ConnectionRefusedError(111, "Connection refused")
 
-    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    monkeypatch.setenv("CAMUTILS_WEIGHTS", "pretrained")
+    message = r"^name: squeezenet1_1 .*https://.*squeezenet1_1-.*refused.*internet .*embedded"
     for weights in ("pretrained", None):
-        monkeypatch.setenv("CAMUTILS_WEIGHTS", "pretrained")
-        with pytest.raises(
-            WeightsError,
-            match=r"^name: squeezenet1_1 .*https://.*squeezenet1_1-.*refused.*weights='embedded'",
-        ):
-            load_classifier("squeezenet1_1", weights)
+        with pytest.raises(WeightsError, match=message):
+            load_classifier("squeezenet1_1", weights, stand_in="efficientnet_lite0")
     assert list(folder.iterdir()) == []
-    assert socket.getdefaulttimeout() is None
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
-    with pytest.raises(WeightsError, match=r"^name: resnet18 could not .*file"):
+    with pytest.raises(WeightsError, match=r"^name: resnet18 not downloaded .*file"):
         download_weights("resnet18")
 
 
 def test_the_embedded_network_needs_no_download():
-    with pytest.raises(ValueError, match=r"^name: got efficientnet_lite0, which is embedded"):
+    with pytest.raises(ValueError, match=r"^name: got 'efficientnet_lite0', expected a CNN"):
         download_weights("efficientnet_lite0")
 
 
@@ -212,11 +225,11 @@ def test_a_photograph_that_does_not_come_whole_leaves_nothing_behind(
     server, originals, capsys, manner
 ):
     server.manner = manner
-    expected = ImageError if manner in ("unannounced", "wrong") else OSError
-    with pytest.raises(expected, match=r"^name: .*elephants"):
+    expected = {"gibberish": HTTPException, "missing": OSError}.get(manner, ImageError)
+    with pytest.raises(expected):
         download.download_original("elephants")
     assert download.main(["elephants"]) == 1
-    assert re.match(r"name: .*http://.*elephant\.jpg", capsys.readouterr().out)
+    assert re.match("elephants was not downloaded: .", capsys.readouterr().out)
     assert list(originals.iterdir()) == []
     server.manner = "whole"
     assert download.main(["elephants"]) == 0
@@ -226,8 +239,8 @@ def test_a_photograph_that_does_not_come_whole_leaves_nothing_behind(
 def test_the_command_goes_on_after_a_failure_and_says_so(server, folder, resnet18, capsys):
     assert download.main(["vgg91", "vit_b_16", "resnet18"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("name: got 'vgg91', expected a network's name; near ones: vgg19")
-    assert lines[1].startswith("name: got vit_b_16, a vision transformer")
+    assert lines[0].startswith("vgg91 was not downloaded: name: got 'vgg91', expected a CNN")
+    assert lines[1].startswith("vit_b_16 was not downloaded: name: got 'vit_b_16', expected")
     assert lines[2] == f"resnet18: {folder / resnet18}"
 
 
