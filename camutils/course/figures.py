@@ -194,6 +194,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Execute notebooks with the embedded networks and write their figures."""
     import nbformat
     from nbclient import NotebookClient
+    from traitlets.config import Config
 
     parser = argparse.ArgumentParser(prog="python -m camutils.course.figures", description=__doc__)
     parser.add_argument("notebooks", nargs="*", help="beginnings of their names, as 02; none: all")

@@ -4,9 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
-
-from camutils import data_path, load_image
 from camutils.figures import credits
 from camutils.scenes import (
     ANIMALS,
@@ -15,6 +12,9 @@ from camutils.scenes import (
     scene_from_recipe,
     seeded_recipes,
 )
+from PIL import Image
+
+from camutils import data_path, load_image
 
 PLAIN = Image.new("RGB", (300, 300), (0, 0, 255))
 
