@@ -1,7 +1,6 @@
 """CAM and Grad-CAM as pure functions, and what is done with a map: scaled, turned into a crop."""
 
 import contextlib
-import difflib
 import functools
 import math
 import threading
@@ -158,9 +157,7 @@ def _find_layer(model: Module, layer: Module | str) -> tuple[str, Module]:
     for name, module in model.named_modules():
         if module is layer and name:
             return name, module
-    names = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
-    near = difflib.get_close_matches(str(layer), names) or [n for n, _ in model.named_children()]
-    expected = f"a module of this model or its name: {near}"
+    expected = f"a module of this model or its name: {[n for n, _ in model.named_children()]}"
     raise ValueError(f"layer: got {layer!r:.60}, expected {expected}.")
 
 

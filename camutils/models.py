@@ -1,7 +1,6 @@
 """Classifiers and feature stacks: the network, its weights, its preprocessing, its target layer."""
 
 import difflib
-import functools
 import hashlib
 import json
 import os
@@ -10,7 +9,6 @@ import shutil
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,7 +136,7 @@ def load_classifier(
                 )
             print(f"{name} was asked for; {stand_in} answers in its place. The real one: {way}.")
             answering = stand_in
-    build = EMBEDDED.get(answering) or functools.partial(_torchvision, name)
+    build = EMBEDDED.get(answering) or (lambda trained: _torchvision(name, trained))
     model, layer, preprocess, labels, wnids, source = build(trained)
     provenance = f"{answering} with {source if trained else UNTRAINED}."
     return Classifier(model, answering, name, trained, layer, preprocess, labels, wnids, provenance)
@@ -251,7 +249,7 @@ def download_weights(name: str, enum: models.WeightsEnum | None = None) -> Path:
     if not path.is_file():
         try:
             fetch(enum.url, path, lambda file: _check_digest(file, path.name))
-        except (OSError, HTTPException, WeightsError) as error:
+        except Exception as error:  # Connections break in many ways.
             remedy = "Try again with an internet connection, or use an embedded network."
             raise WeightsError(
                 f"name: {name} not downloaded from {enum.url}: {error}. {remedy}"

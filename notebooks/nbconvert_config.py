@@ -29,7 +29,8 @@ c.NbConvertApp.use_output_suffix = False  # In place.
 c.FilesWriter.build_directory = ""
 c.ExecutePreprocessor.enabled = True
 c.ExecutePreprocessor.record_timing = False
-c.KernelManager.transport_encryption = "auto"  # Without it every kernel writes a warning.
+# Without encryption every kernel writes a warning.
+c.KernelManager.transport_encryption = "auto"
 c.ClearMetadataPreprocessor.enabled = True
 c.ClearMetadataPreprocessor.preserve_cell_metadata_mask = {"tags"}
 c.ClearMetadataPreprocessor.preserve_nb_metadata_mask = {"kernelspec", "language_info"}

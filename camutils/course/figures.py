@@ -213,13 +213,13 @@ def main(arguments: list[str] | None = None) -> None:
         "CAMUTILS_FIGURES_FORMAT": chosen.format,
         "CAMUTILS_WEIGHTS": os.environ.get("CAMUTILS_WEIGHTS") or "embedded",
     }
+    # Without encryption every kernel writes a warning.
+    config = Config({"KernelManager": {"transport_encryption": "auto"}})
+    place = {"metadata": {"path": NOTEBOOKS}}
     for path in found:
         print(f"{path.name} ...", flush=True)
-        client = NotebookClient(
-            nbformat.read(path, 4),
-            kernel_name="python3",
-            resources={"metadata": {"path": NOTEBOOKS}},
-        )
+        notebook = nbformat.read(path, 4)
+        client = NotebookClient(notebook, kernel_name="python3", resources=place, config=config)
         client.execute(env=os.environ | settings)
     print(f"The figures are in {chosen.output}; captions.md has them ready for a post.")
 
