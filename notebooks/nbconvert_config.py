@@ -2,9 +2,9 @@
 
 `jupyter nbconvert --config notebooks/nbconvert_config.py notebooks/00_start_here.ipynb`
 
-Each notebook is executed from top to bottom with the embedded networks and written as it is
-committed: with its outputs, without timings, and without the live state of widgets, of which the
-still picture in the same output is kept.
+Each is executed from top to bottom with the embedded networks and written as it is
+committed: with its outputs, without timings, and without the live state of widgets, of
+which the still picture in the same output is kept.
 """
 
 import os
@@ -17,7 +17,7 @@ os.environ["CAMUTILS_WEIGHTS"] = "embedded"
 class StillOutputs(Preprocessor):
     """Drops the live views of widgets."""
 
-    def preprocess_cell(self, cell, resources, index):  # noqa: ANN001, ANN201, D102
+    def preprocess_cell(self, cell, resources, index):
         for output in cell.get("outputs", []):
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
         return cell, resources
