@@ -7,10 +7,16 @@ os.environ["CAMUTILS_WEIGHTS"] = "embedded"
 if "PYTEST_XDIST_WORKER" in os.environ:  # Kernels and other children inherit it too.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import matplotlib.font_manager  # noqa: F401  Builds its cache here, not inside a notebook.
 import pytest
 
 from camutils import data_path, load_classifier, load_image
+
+
+def pytest_report_header(config):
+    """Say in the first lines that this run proves nothing about the notebooks, if it does not."""
+    if not any(config.getoption(name, False) for name in ("nbval", "nbval_lax")):
+        return "notebooks: not executed; the README's test command executes them (--nbval)"
+    return None
 
 
 @pytest.fixture(scope="session")
