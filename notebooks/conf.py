@@ -29,7 +29,6 @@ suppress_warnings = ["myst.header"]
 
 nb_execution_mode = "force"
 nb_execution_timeout = 300
-nb_execution_raise_on_error = True
 # A widget's output holds a still picture too, and that is what works on a page.
 nb_mime_priority_overrides = [
     ("html", "application/vnd.jupyter.widget-view+json", None)
@@ -116,13 +115,22 @@ def keep_copies_in_build(app: Sphinx) -> None:
     app.env.mystnb_config = app.env.mystnb_config.copy(output_folder=copies)
 
 
+def fail_with_a_notebook(app: Sphinx, error: Exception | None) -> None:
+    """Let the command fail if a notebook did; all pages are written nevertheless."""
+    runs = [
+        data.get("exec_data") for data in getattr(app.env, "nb_metadata", {}).values()
+    ]
+    if not all(run["succeeded"] for run in runs if run):
+        app.statuscode = 1
+
+
 def quieten() -> None:
     """Leave out lists of all settings, and of a notebook's two lines the first."""
     for name in ("myst_nb.sphinx_ext", "myst_parser.sphinx_ext.main"):
         logging.getLogger(f"sphinx.{name}").setLevel(logging.WARNING)
     for handler in logging.getLogger("sphinx").handlers:
         handler.addFilter(
-            lambda record: "Executing notebook" not in record.getMessage()
+            lambda record: "Executing notebook using" not in record.getMessage()
         )
 
 
@@ -131,6 +139,7 @@ def setup(app: Sphinx) -> None:
     app.add_transform(Links)
     app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
     app.connect("builder-inited", keep_copies_in_build)
+    app.connect("build-finished", fail_with_a_notebook)
     NbElementRenderer.render_image = render_image_with_alt
     NbElementRenderer.render_nb_finalise = leave_out_widgets
     quieten()

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ PAGES = [path.relative_to(FOLDER).with_suffix("").as_posix() for path in NOTEBOO
 # All solutions look alike.
 SEEN = pytest.mark.parametrize("name", ["index", "api", "search", *PAGES[: len(NOTEBOOKS) + 1]])
 PICTURES = ("image/png", "image/jpeg")
+PYTHON = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
 
 class Page(HTMLParser):
@@ -196,8 +198,7 @@ inside a paragraph that costs $5."""
         new_markdown_cell('<a id="near"></a>\n## A heading\n\nText.'),
     ]
     state = {"application/vnd.jupyter.widget-state+json": {"state": {"a": {}}}}
-    python = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = new_notebook(cells=cells, metadata={"kernelspec": python, "widgets": state})
+    notebook = new_notebook(cells=cells, metadata=PYTHON | {"widgets": state})
     nbformat.write(notebook, source / "0_first.ipynb")
     second = '# Second\n\n<a id="place"></a>\n## Where it leads\n\n[Back](0_first.ipynb#near)'
     nbformat.write(new_notebook(cells=[new_markdown_cell(second)]), source / "1_second.ipynb")
@@ -220,6 +221,29 @@ def test_a_page_holds_all_that_a_notebook_may_hold(sample):
     assert page.all("a", "href", download="")[0].endswith("/table.csv")
     assert not re.search("<a [^>]*README", page.html)
     assert_links_lead_somewhere(sample)
+
+
+def test_the_command_executes_with_a_line_each_and_fails_with_a_notebook(tmp_path):
+    source = tmp_path / "notebooks"
+    shutil.copytree(FOLDER / "_static", source / "_static")
+    shutil.copy(FOLDER / "conf.py", source)
+    (source / "index.md").write_text("# Home\n\n```{toctree}\n:glob:\n\n[0-9]*\n```\n")
+    for name, code in {
+        "0_good": "import os; os.environ['CAMUTILS_WEIGHTS']",
+        "1_bad": "1 / 0",
+    }.items():
+        cells = [new_markdown_cell(f"# {name}"), new_code_cell(code)]
+        nbformat.write(new_notebook(cells=cells, metadata=PYTHON), source / f"{name}.ipynb")
+    command = [sys.executable, "-m", "sphinx", source, tmp_path / "build"]
+    setting = {k: value for k, value in os.environ.items() if k != "CAMUTILS_WEIGHTS"}
+    done = subprocess.run(command, capture_output=True, text=True, env=setting)
+    assert done.returncode == 1
+    assert re.findall(r"(\w+)\.ipynb: Execut", done.stdout) == ["0_good"]
+    warnings = [line for line in done.stderr.splitlines() if line]
+    assert len(warnings) == 2
+    assert all("1_bad.ipynb: WARNING: " in line for line in warnings)
+    assert "embedded" in (tmp_path / "build" / "0_good.html").read_text("utf-8")
+    assert "ZeroDivisionError" in (tmp_path / "build" / "1_bad.html").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
