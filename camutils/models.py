@@ -25,9 +25,9 @@ from .data import data_path, whole_file
 from .images import to_rgb
 
 WEIGHTS = ("auto", "pretrained", "embedded", "random")
-SHA256 = {
-    "vgg16_animals_classifier_fp16.pth": "7ea4eb3cea1527af00c5b93f3241c1323b85f785b0c92910e3e1f05b20994264",
-    "vgg16_features_fp16.pth": "f4646cff751bfa4fa0e211f11e37e64586fc952899f7ae62297a63d3e033c970",
+SHA256 = {  # The beginnings, for files whose names do not end in them.
+    "vgg16_animals_classifier_fp16.pth": "7ea4eb3cea1527af00c5b93f3241c1323b85f785",
+    "vgg16_features_fp16.pth": "f4646cff751bfa4fa0e211f11e37e64586fc9528",
 }
 UNTRAINED = "random weights (seed 0): untrained, its answers mean nothing"
 

@@ -7,20 +7,22 @@ from torch import Tensor, nn
 
 from camutils import Classifier, grad_cam, normalize_map
 
-from .answers import NORMALISED, checker, compare_tensor, read_numbers, read_tensor
+from .answers import NORMALISED, checker, compare_tensor, read_number, read_tensor
 
 
 @checker
-def check_02_1(answer: Any) -> str:
-    """The cell (row, column) of a 14x14 map that covers a pixel."""
-    cell = read_numbers(answer, "row", "column", whole=True)
-    row, column = 300 * 14 // 480, 100 * 14 // 640
-    sentences = {
-        (row, column): "Right: that is the cell.",
-        (column, row): "The numbers are right, their order is not: rows go with y and come first.",
-    }
-    otherwise = "Not that cell. How many pixels is one cell wide, and how many high? Count from 0."
-    return sentences.get(cell, otherwise)
+def check_02_1(answer: Any, cam: Tensor) -> str:
+    """How far the logit falls without the hottest cell of its class's CAM (h, w)."""
+    fall = read_number(answer)
+    hottest, cells = cam.max().item(), cam.numel()
+    sentences = [
+        (hottest / cells, "Right: its share of the mean, and that is exact."),
+        (hottest, "That is the cell itself. The logit is the mean of the cells, not their sum."),
+        (-hottest / cells, "The size is right; a positive number was asked for."),
+        (hottest / cam.sum().item(), "That is its share of the map. By how much, not how large?"),
+    ]
+    right = (words for value, words in sentences if abs(fall - value) <= 0.01 * abs(value))
+    return next(right, "Not that number. What becomes of the mean if one of the cells is zero?")
 
 
 @checker
