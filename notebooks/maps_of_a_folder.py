@@ -1,11 +1,11 @@
 """The Grad-CAM maps of a whole folder: `python maps_of_a_folder.py PICTURES MAPS`.
 
 PICTURES holds one folder per class, each with its pictures. For every picture one
-`.npz` appears in MAPS, in a folder named after the network and its weights: `map` (h, w),
-after the ReLU and not normalised, `index` of its first answer, and that answer's `logit`.
-A file appears only when it is whole; what is there is taken for done, so that a run that
-was stopped goes on where it was. Broken pictures are named, the others are made. It
-uses a GPU where there is one.
+`.npz` appears in MAPS, in a folder named after the network and its weights: `map`
+(h, w), after the ReLU and not normalised, `index` of its first answer, and that
+answer's `logit`. A file appears only when it is whole; what is there is taken for
+done, so that a run that was stopped goes on where it was. Broken pictures are named,
+the others are made. It uses a GPU where there is one.
 
 Several GPUs or machines that share the folders: the same script under `torchrun` splits
 the work.
@@ -44,9 +44,7 @@ class Pictures(Dataset):
 
 def main(pictures: Path, maps: Path) -> int:
     if maps.resolve().is_relative_to(pictures.resolve()):
-        sys.exit(
-            f"MAPS: got {maps}, expected a folder outside PICTURES: maps are not pictures."
-        )
+        sys.exit(f"MAPS: got {maps}, expected a folder outside PICTURES.")
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     device = (
         f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
