@@ -106,4 +106,4 @@ def test_the_committed_notebook_shows_a_still_picture_and_no_widget():
     notebook = nbformat.read(path, 4)
     (cell,) = (cell for cell in notebook.cells if cell.id == "hands-on")
     assert "widgets" not in notebook.metadata
-    assert [sorted(output["data"]) for output in cell.outputs] == [["image/png", "text/plain"]]
+    assert [sorted(output["data"]) for output in cell.outputs] == [["image/jpeg", "text/plain"]]

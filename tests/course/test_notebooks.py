@@ -2,7 +2,9 @@
 
 import base64
 import io
+import json
 import re
+import statistics
 from pathlib import Path
 
 import nbformat
@@ -15,6 +17,7 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
 ALL = [*NOTEBOOKS, *sorted(FOLDER.glob("solutions/*.ipynb"))]
 LARGER = {"03_gradcam_densenet201_iguanas": 1.7}  # Until it is rewritten.
+LONGER = {"03_gradcam_densenet201_iguanas": 10}
 
 
 def named(paths):
@@ -54,16 +57,34 @@ def test_is_light(path):
 
 @named(ALL)
 def test_is_one_clean_run(path):
+    nbformat.validate(json.loads(path.read_text("utf-8")))
     notebook = nbformat.read(path, 4)
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert notebook.metadata.kernelspec.name == "python3"
     cells = [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
     assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
     for cell in cells:
+        assert set(cell.metadata) <= {"tags"}
+        kinds = [output.output_type for output in cell.outputs]
+        assert ("error" in kinds) == ("raises-exception" in cell.metadata.get("tags", []))
         for output in cell.outputs:
             assert output.get("name") != "stderr"
             assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
-            if output.output_type == "error":
-                assert "raises-exception" in cell.metadata.get("tags", [])
-    assert set(notebook.metadata) <= {"kernelspec", "language_info"}
+
+
+@named(ALL)
+def test_holds_nothing_of_the_machine_that_ran_it(path):
+    for cell in nbformat.read(path, 4).cells:
+        texts = [cell.source] if cell.cell_type == "code" else []
+        for output in cell.get("outputs", []):
+            texts += [output.get("text", ""), output.get("evalue", "")]
+            texts += output.get("traceback", [])
+            texts += [v for k, v in output.get("data", {}).items() if k.startswith("text/")]
+        for text in texts:
+            text = re.sub(r"https?://\S+", "", re.sub(r"\x1b\[[\d;]*m", "", text))
+            folders = r"(?<![\w.~])/(?:home|root|work|tmp|usr|opt|Users|var)/"
+            assert not re.search(folders + r"|\b[A-Z]:\\|0x[0-9a-f]{6,}", text), text
 
 
 @named(NOTEBOOKS)
@@ -77,7 +98,7 @@ def test_every_figure_is_a_picture_with_an_alternative_text(path):
         assert pixels.std() > 5, cell.id  # Not blank.
         # Photographs as JPEG; cells and lines, which have few colours, as PNG.
         colours = len(np.unique(pixels.reshape(-1, 3)[::7], axis=0))
-        assert (kind == "image/jpeg") == (colours > 5000), (cell.id, colours)
+        assert (kind == "image/jpeg") == (colours > 1500), (cell.id, colours)
 
 
 @named(NOTEBOOKS)
@@ -91,6 +112,9 @@ def test_neighbours_are_linked(path):
 @named(ALL)
 def test_code_is_short_and_imports_come_first(path):
     code = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
-    assert max(source.count("\n") + 1 for source in code) <= 25
+    lines = [len([line for line in source.splitlines() if line.strip()]) for source in code]
+    assert max(lines) <= 25
+    if path in NOTEBOOKS:
+        assert statistics.median(lines) <= LONGER.get(path.stem, 8)
     for source in code[1:]:
         assert not re.search(r"^(import|from) ", source, re.MULTILINE), source

@@ -4,17 +4,16 @@ import json
 
 import numpy as np
 import pytest
-from camutils.figures import credits
-from camutils.scenes import (
+from PIL import Image
+
+from camutils import data_path, load_image
+from camutils.course.scenes import (
     ANIMALS,
     BACKGROUNDS,
     compose_scene,
     scene_from_recipe,
     seeded_recipes,
 )
-from PIL import Image
-
-from camutils import data_path, load_image
 
 PLAIN = Image.new("RGB", (300, 300), (0, 0, 255))
 
@@ -131,14 +130,3 @@ def test_the_committed_elephants_are_what_their_recipe_gives():
     mask = np.asarray(load_image(data_path("scenes", "elephants_elephant_mask.png")))[..., 0] > 127
     assert np.abs(stored - np.asarray(scene)).mean() < 4  # JPEG.
     assert np.array_equal(np.any(masks, axis=0), mask)
-
-
-def test_the_credits_of_a_composite_name_every_picture_and_each_author_once():
-    files = [data_path("cutouts", f"{name}.png") for name in ("bear", "crowned_crane", "lion")]
-    files.append(data_path("backgrounds", "storm.jpg"))
-    words = credits(files)
-    assert words.startswith("Pictures: bear; crowned crane; lion, Bill Kendrick")
-    assert words.count("Kendrick") == 1
-    assert words.endswith(" " + credits(files[-1:]))
-    assert credits(files[:1]).startswith("Picture: bear, Bill Kendrick")
-    assert credits([]) == ""
