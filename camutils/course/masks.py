@@ -174,7 +174,8 @@ def outlined(photograph: Photograph, width: int) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     for box in photograph.boxes:
         draw.rectangle([side * scale for side in box], outline="white")
-    words = f"{photograph.path.stem}: {photograph.animal}, {photograph.label}"
+    label = photograph.label or "no class"
+    words = f"{photograph.path.stem}: {photograph.animal}, {label}"
     draw.text((6, 4), words, "yellow", stroke_width=2, stroke_fill="black")
     return picture
 
