@@ -1,6 +1,7 @@
 """`GAPClassifier`, `extract_features` and `fit_head` on small tensors."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -219,6 +220,30 @@ def test_the_same_arguments_give_the_same_head_and_use_no_global_random_numbers(
     assert torch.equal(one.head.weight, two.head.weight)
     assert torch.equal(one.head.bias, two.head.bias)
     assert one.history == two.history
+
+
+def test_threads_fit_the_same_head_and_no_thread_count_changes_even_for_a_moment(
+    clusters, in_threads
+):
+    def fit():
+        return fit_head(*clusters, epochs=100).head.weight
+
+    def threads_of_a_new_thread():  # It takes the number that the process has by then.
+        return in_threads(1, torch.get_num_threads)
+
+    alone, before = fit(), torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        seen = set(threads_of_a_new_thread())
+        with ThreadPoolExecutor(2) as pool:
+            fits = [pool.submit(fit) for _ in range(2)]
+            while not all(future.done() for future in fits):
+                seen.update(threads_of_a_new_thread())
+        seen.add(torch.get_num_threads())
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {3}
+    assert all(torch.equal(future.result(), alone) for future in fits)
 
 
 def test_another_seed_starts_elsewhere(clusters):
