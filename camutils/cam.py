@@ -238,8 +238,7 @@ def normalize_map(heatmap: Map) -> Map:
     # The span of two huge values overflows, that of their halves does not; tiny ones stay exact.
     safe = heatmap / (1 + (heatmap.amax((-2, -1), keepdim=True) > 1))
     low, high = safe.amin((-2, -1), keepdim=True), safe.amax((-2, -1), keepdim=True)
-    is_flat = low == high
-    return torch.where(is_flat, 0, (safe - low) / torch.where(is_flat, 1, high - low))
+    return ((safe - low) / (high - low)).nan_to_num(0)  # Zero by zero: a flat map.
 
 
 def as_array(values: Any) -> np.ndarray:
