@@ -1,5 +1,7 @@
 """The README's commands and code blocks do what it says."""
 
+import csv
+import importlib.util
 import re
 import runpy
 from pathlib import Path
@@ -18,31 +20,40 @@ def block(marker):
     return found[1]
 
 
-def test_own_picture_recipe_writes_an_overlay(tmp_path, monkeypatch):
-    script = tmp_path / "recipe.py"
-    script.write_text(block("recipe: picture").replace('"data/', f'"{ROOT.as_posix()}/data/'))
-    monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(script))
-    with Image.open("overlay.png") as overlay:
-        assert overlay.size == (1024, 768)
-
-
-@pytest.mark.parametrize(("name", "most"), [("run", 160), ("test", 160), ("slides", 80)])
-def test_commands_are_one_short_line_each(name, most):
-    command = block(f"command: {name}")
-    assert "\n" not in command
-    assert len(command) <= most
-    assert ".venv/bin/" in command
-    assert "=" not in command.split()[0]  # No environment variables.
-
-
 def test_it_is_short():
     assert README.count("\n") <= 150
 
 
+def test_the_script_for_the_readers_own_picture_writes_an_overlay(tmp_path, monkeypatch, capsys):
+    script = tmp_path / "recipe.py"
+    script.write_text(block("recipe: picture").replace('"data/', f'"{ROOT.as_posix()}/data/'))
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(script))
+    assert capsys.readouterr().out.startswith("ice_bear")
+    with Image.open("overlay.png") as overlay:
+        assert overlay.size == (1024, 768)
+
+
+@pytest.mark.parametrize("name", ["run", "test", "slides"])
+def test_a_command_is_one_line_in_the_environment(name):
+    assert "\n" not in block(f"command: {name}")
+    assert ".venv/bin/" in block(f"command: {name}")
+
+
+def test_both_commands_install_the_tested_versions_and_the_extra_that_they_need():
+    for name, extra in (("run", "course"), ("test", "test")):
+        assert f"pip install -c constraints.txt -e '.[{extra}]'" in block(f"command: {name}")
+    assert "pytest --nbval " in block("command: test")
+
+
 def test_ci_runs_the_test_command():
     assert "command: test" in (ROOT / ".ci" / "run").read_text("utf-8")
-    assert block("command: test").endswith(".venv/bin/pytest --nbval -n 2 --dist loadfile")
+
+
+def test_modules_that_it_runs_are_there():
+    names = re.findall(r"python -m (camutils[\w.]*)", README)
+    assert {"camutils.download", "camutils.course.figures"} <= set(names)
+    assert all(importlib.util.find_spec(name) for name in names)
 
 
 def test_links_lead_somewhere():
@@ -50,9 +61,7 @@ def test_links_lead_somewhere():
         assert link.startswith("https://") or (ROOT / link).exists(), link
 
 
-def test_picture_comes_from_the_public_domain():
-    import csv
-
+def test_its_picture_is_in_the_public_domain_and_has_an_alternative_text():
     path = re.search(r"!\[[^\]]{20,}\]\(data/([^)]+)\)", README)[1]
     with open(ROOT / "data" / "ATTRIBUTION.csv", encoding="utf-8", newline="") as table:
         licences = {row["file"]: row["licence"] for row in csv.DictReader(table)}
