@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
         "torchcam and (on the CPU) pytorch-grad-cam keep a reference to that output, so what they "
         "weight is the activation after the ReLU, with the gradients of the one before it. "
         "camutils and captum keep the layer's own output. Shown on three layers in "
-        "tests/test_exactness.py."
+        "tests/peers/test_exactness.py."
     )
 
 

@@ -43,7 +43,7 @@ def test_a_command_is_one_line_in_the_environment(name):
 def test_both_commands_install_the_tested_versions_and_the_extra_that_they_need():
     for name, extra in (("run", "course"), ("test", "test")):
         assert f"pip install -c constraints.txt -e '.[{extra}]'" in block(f"command: {name}")
-    assert "pytest --nbval " in block("command: test")
+    assert "pytest -p nbval.plugin --nbval " in block("command: test")
 
 
 def test_ci_runs_the_test_command():
