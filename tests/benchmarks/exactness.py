@@ -66,8 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
         "\nDenseNet: torchvision applies an in-place ReLU to the output of `features.norm5`. "
         "torchcam and (on the CPU) pytorch-grad-cam keep a reference to that output, so what they "
         "weight is the activation after the ReLU, with the gradients of the one before it. "
-        "camutils and captum keep the layer's own output. Shown on three layers in "
-        "tests/peers/test_exactness.py."
+        "camutils and captum keep the layer's own output."
     )
 
 
