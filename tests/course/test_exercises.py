@@ -102,7 +102,9 @@ def test_an_odd_answer_gets_one_sentence(name, said):
 
 @pytest.mark.parametrize("name", [name for name in GIVEN if GIVEN[name]])
 def test_a_lost_input_is_told_from_a_wrong_answer(name, capsys):
-    answer = {"check_04_1": 0.5, "check_04_4": (0, 1)}.get(name, torch.zeros(7, 7))
+    answer = {"check_02_1": 0.5, "check_04_1": 0.5, "check_04_4": (0, 1)}.get(
+        name, torch.zeros(7, 7)
+    )
     getattr(exercises, name)(answer, *(None for _ in GIVEN[name]))
     assert capsys.readouterr().out.startswith("The check could not run; run the cells above again.")
 
