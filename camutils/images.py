@@ -150,8 +150,9 @@ class _ImageFolder(ImageFolder):
         # A hidden folder, such as `.ipynb_checkpoints`, is not a class.
         classes = sorted(path.name for path in Path(directory).glob("[!.]*") if path.is_dir())
         if len(classes) < 2:
-            got = f"{len(classes)} class folders {classes} in {directory}"
-            raise ValueError(f"root: got {got}, expected at least two.")
+            raise ValueError(
+                f"root: got class folders {classes} in {directory}, expected two or more."
+            )
         return classes, {name: i for i, name in enumerate(classes)}
 
     def make_dataset(self, directory: str, class_to_idx: dict[str, int], **options: Any) -> list:

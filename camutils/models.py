@@ -25,10 +25,7 @@ from .data import data_path, whole_file
 from .images import to_rgb
 
 WEIGHTS = ("auto", "pretrained", "embedded", "random")
-SHA256 = {  # The beginnings, for files whose names do not end in them.
-    "vgg16_animals_classifier_fp16.pth": "7ea4eb3cea1527af00c5b93f3241c1323b85f785",
-    "vgg16_features_fp16.pth": "f4646cff751bfa4fa0e211f11e37e64586fc9528",
-}
+SHA256 = {"vgg16_animals_classifier_fp16.pth": "7ea4eb3ce", "vgg16_features_fp16.pth": "f4646cff7"}
 UNTRAINED = "random weights (seed 0): untrained, its answers mean nothing"
 
 # Family → dotted name of the last activation map.
@@ -148,21 +145,15 @@ def load_classifier(
 def _torchvision(name: str, trained: bool) -> tuple:
     """Model, target layer, preprocessing, labels, WordNet ids, and where the weights are from."""
     family, enum = _family(name), models.get_model_weights(name).DEFAULT
-    options = {}
-    if family in ("googlenet", "inception"):  # What torchvision itself sets for their checkpoints.
-        options = {"aux_logits": True, "init_weights": False, "transform_input": True}
+    # What torchvision itself sets for their checkpoints.
+    aux = {"aux_logits": True, "init_weights": False, "transform_input": True}
+    options = aux if family in ("googlenet", "inception") else {}
     path = download_weights(name) if trained else None
     model = _build(lambda: models.get_model(name, weights=None, **options), path)
-    layer = TARGET_LAYERS[family]
-    if "{" in layer:
-        layer = layer.format(before_last_pool=len(model.features) - 2)
-    return (
-        model,
-        layer,
-        _preprocess(enum),
-        *_imagenet_names(),
-        f"torchvision's {enum} from {enum.url}",
-    )
+    before_last_pool = len(getattr(model, "features", ())) - 2
+    layer = TARGET_LAYERS[family].format(before_last_pool=before_last_pool)
+    source = f"torchvision's {enum} from {enum.url}"
+    return model, layer, _preprocess(enum), *_imagenet_names(), source
 
 
 def _efficientnet_lite0(trained: bool) -> tuple:

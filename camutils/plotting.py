@@ -127,15 +127,12 @@ def show_images(
     if columns < 1:
         raise ValueError(f"columns: got {columns}, expected at least 1.")
     cell = width / columns
-    is_photo = [isinstance(picture, Image.Image) for picture in pictures]
-    arrays = [
-        np.asarray(_shrunk(p, cell)) if isinstance(p, Image.Image) else as_array(p)
-        for p in pictures
-    ]
+    shrunk = [_shrunk(p, cell) if isinstance(p, Image.Image) else p for p in pictures]
+    arrays = [as_array(picture) for picture in shrunk]
     if min(array.ndim for array in arrays) < 2:
         raise ValueError(f"pictures: got {pictures!r}, expected PIL pictures and maps (h, w).")
-    leader = arrays[is_photo.index(True) if any(is_photo) else 0]
-    shapes = [a.shape if photo else leader.shape for a, photo in zip(arrays, is_photo, strict=True)]
+    leader = next((array.shape for array in arrays if array.ndim == 3), arrays[0].shape)
+    shapes = [array.shape if array.ndim == 3 else leader for array in arrays]
     # A row is as high as its highest picture, but no cell higher than wide: a strip is shown small.
     ratios = [min(shape[0] / shape[1], 1) for shape in shapes]
     rows = [max(ratios[i : i + columns]) for i in range(0, len(ratios), columns)]
