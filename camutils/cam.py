@@ -1,7 +1,6 @@
 """CAM and Grad-CAM as pure functions, and what is done with a map: scaled, turned into a crop."""
 
 import contextlib
-import functools
 import math
 import threading
 from collections.abc import Sequence
@@ -86,8 +85,7 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
         raise ValueError("model: got it in train mode, expected eval mode: call model.eval().")
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("model: got a traced or scripted one, expected the original.")
-    parameter = next(model.parameters(), None)
-    if parameter is not None and parameter.is_inference():
+    if any(parameter.is_inference() for parameter in model.parameters()):
         raise ValueError("model: got one made under inference_mode(), expected one made outside.")
     name, target = _find_layer(model, layer)
     check_tensor("x", x, "(N, C, H, W); x[None] makes one picture a batch")
@@ -99,32 +97,26 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
         _check_map(name, output, x)
         # What lies before the layer needs no gradient; what lies after it starts from a leaf.
         torch.set_grad_enabled(True)
-        leaves[:] = [output.detach().requires_grad_()]
+        leaves[:] = [output.detach().clone().requires_grad_()]
         return leaves[0].clone()  # The next module may be an in-place ReLU: it gets a copy.
 
     with torch.inference_mode(False), torch.no_grad():
-        if x.is_inference():
-            x = x.clone()  # Autograd takes no inference tensor, should x come back after the layer.
-        handle = target.register_forward_hook(cut)
-        try:
-            logits = model(x)
-        finally:
-            handle.remove()
+        # A copy: the model may write into x, and autograd takes no tensor of inference mode.
+        with target.register_forward_hook(cut):
+            logits = model(x.clone())
         if not leaves:
-            got = f"{name!r}, which did not run (in a compiled or traced model no hook does)"
-            raise ValueError(f"layer: got {got}, expected a layer of the original model's pass.")
+            cause = "did not run; compiled and traced models call no hooks, expected the original"
+            raise ValueError(f"layer: got {name!r}, which {cause} or a layer that runs.")
         check_tensor("model's output", logits, "of logits (N, n_classes)", len(x))
         if classes is None:
             classes = logits.detach().argmax(1, keepdim=True)
         elif isinstance(classes, Sequence) and min(len(classes), len(x)) > 1:
-            got = f"a list of {len(classes)} for {len(x)} pictures: for each, or one for each?"
-            raise ValueError(f"classes: got {got} Expected a tensor (N, K).")
+            raise ValueError("classes: got a list for several pictures, expected a tensor (N, K).")
         chosen = _check_classes(classes, *logits.shape).to(logits.device)
         gradients = _class_gradients(logits, chosen, leaves[0]) if logits.requires_grad else None
         if gradients is None:
-            cause = "no gradient reaches the logits"
-            if not torch.is_grad_enabled():  # The hook switched it on; the model, off again.
-                cause = "the model runs it under torch.no_grad()"
+            # The hook switched gradients on; a model may switch them off again.
+            cause = "nothing depends on it" if torch.is_grad_enabled() else "it is under no_grad()"
             raise ValueError(f"layer: got {name!r}, but {cause}, expected one with a gradient.")
         weights = gradients.mean(dim=(3, 4))
         maps = torch.einsum("knc,nchw->nkhw", weights, leaves[0].detach()).relu_()
@@ -135,18 +127,15 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
 
 def _class_gradients(logits: Tensor, classes: Tensor, leaf: Tensor) -> Tensor | None:
     """(K, N, C, h, w), the gradients of the K class scores; None if they do not depend on leaf."""
-    one_hot = logits.new_zeros(classes.shape[1], *logits.shape)
-    one_hot.scatter_(2, classes.T[..., None], 1)
-    several = len(one_hot) > 1
-    gradients_of = functools.partial(
-        torch.autograd.grad, logits, leaf, retain_graph=several, allow_unused=True
-    )
-    if several:
+    one_hot = torch.nn.functional.one_hot(classes.T, logits.shape[1]).to(logits)
+    options = {"retain_graph": len(one_hot) > 1, "allow_unused": True}
+    if len(one_hot) > 1:
         # A hook with .item(), anomaly detection, a custom backward: what cannot be batched says so
         # in many ways. Then the classes go one by one, and an error of another kind shows there.
-        with contextlib.suppress(Exception):  # A copy: a backward may write into what it gets.
-            return gradients_of(one_hot.clone(), is_grads_batched=True)[0]
-    rows = [gradients_of(row)[0] for row in one_hot]
+        with contextlib.suppress(Exception):
+            batch = one_hot.clone()  # A backward may write into what it gets.
+            return torch.autograd.grad(logits, leaf, batch, is_grads_batched=True, **options)[0]
+    rows = [torch.autograd.grad(logits, leaf, row, **options)[0] for row in one_hot]
     return None if rows[0] is None else torch.stack(rows)
 
 
@@ -155,7 +144,7 @@ def _find_layer(model: Module, layer: Module | str) -> tuple[str, Module]:
         with contextlib.suppress(AttributeError):
             return layer, model.get_submodule(layer)
     for name, module in model.named_modules():
-        if module is layer and name:
+        if name and module is layer:
             return name, module
     expected = f"a module of this model or its name: {[n for n, _ in model.named_children()]}"
     raise ValueError(f"layer: got {layer!r:.60}, expected {expected}.")
@@ -171,8 +160,7 @@ def _check_map(name: str, output: Any, x: Tensor) -> None:
 
     a, b, c = output.shape[1:]
     if has_the_pictures_proportions(a, b) and not has_the_pictures_proportions(b, c):
-        got = f"{name!r}, which gives {tuple(output.shape)}, channels last"
-        raise ValueError(f"layer: got {got}, expected (N, C, h, w).")
+        raise ValueError(f"layer: got {name!r}, which gives {tuple(output.shape)}, channels last.")
 
 
 def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
@@ -187,7 +175,7 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
         if not all(isinstance(c, int | np.integer) and not isinstance(c, bool) for c in row):
             raise TypeError(f"classes: got {classes!r}, expected {expected}.")
         # Huge ones would overflow; NumPy's would bring their own type.
-        chosen = torch.tensor([[min(int(c), n_classes) for c in row]] * n)
+        chosen = torch.tensor([[int(c) if 0 <= c < n_classes else -1 for c in row]] * n)
     has_form = chosen.ndim == 2 and len(chosen) == n and chosen.numel()
     if not has_form or chosen.min() < 0 or chosen.max() >= n_classes:
         raise ValueError(f"classes: got {classes!r}, expected {expected}.")
@@ -204,8 +192,7 @@ def check_tensor(name: str, value: Any, form: str, n: int | None = None) -> None
         raise TypeError(f"{name}: got {type(value).__name__}, expected {expected}.")
     has_form = value.ndim == form.count(",") + 1 and value.numel() and n in (None, len(value))
     if not has_form or not value.is_floating_point():
-        got = f"{tuple(value.shape)} of {value.dtype}"
-        raise ValueError(f"{name}: got {got}, expected {expected}.")
+        raise ValueError(f"{name}: got {tuple(value.shape)} {value.dtype}, expected {expected}.")
     if not _is_finite(value):
         raise ValueError(f"{name}: got NaN or inf, expected finite values.")
 
@@ -238,7 +225,7 @@ def normalize_map(heatmap: Map) -> Map:
     # The span of two huge values overflows, that of their halves does not; tiny ones stay exact.
     safe = heatmap / (1 + (heatmap.amax((-2, -1), keepdim=True) > 1))
     low, high = safe.amin((-2, -1), keepdim=True), safe.amax((-2, -1), keepdim=True)
-    return ((safe - low) / (high - low)).nan_to_num(0)  # Zero by zero: a flat map.
+    return (safe - low) / torch.where(low < high, high - low, 1)
 
 
 def as_array(values: Any) -> np.ndarray:
@@ -250,8 +237,7 @@ def as_heatmap(heatmap: Any, highest: float = math.inf) -> np.ndarray:
     """A map (h, w), tensor or array, from 0 to `highest`, as float64; anything else is refused."""
     cells = as_array(heatmap)
     if cells.ndim != 2 or not cells.size or cells.dtype.kind not in "biuf":
-        got = f"shape {cells.shape} of {cells.dtype}"
-        raise ValueError(f"heatmap: got {got}, expected real numbers (h, w).")
+        raise ValueError(f"heatmap: got {cells.shape} of {cells.dtype}, expected real (h, w).")
     low, high = cells.min(), cells.max()
     if not (low >= -1e-6 and high <= highest + 1e-6 and high < math.inf):  # NaN fails too.
         got = f"values from {low:.3g} to {high:.3g}"
@@ -278,10 +264,7 @@ def crop_box(heatmap: Any, size: Size, threshold: float = 0.5, margin: float = 0
     cells = as_heatmap(heatmap)
     width, height = size
     if not (0 < threshold <= 1 and 0 <= margin < math.inf):
-        got = f"{threshold} and {margin}"
-        raise ValueError(f"threshold, margin: got {got}, expected a share in (0, 1] and one >= 0.")
-    if cells.max() == cells.min():
-        return 0, 0, width, height
+        raise ValueError(f"threshold, margin: got {threshold}, {margin}, expected (0, 1], >= 0.")
     rows, columns = np.nonzero(cells >= threshold * cells.max())
 
     def span(indices: np.ndarray, count: int, pixels: int) -> tuple[int, int]:

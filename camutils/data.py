@@ -19,11 +19,9 @@ def data_path(*parts: str) -> Path:
     Raises:
         FileNotFoundError: there is no `data/` beside the package and none in `CAMUTILS_DATA`.
     """
-    beside_package = Path(__file__).resolve().parent.parent / "data"
-    folder = Path(os.environ.get("CAMUTILS_DATA") or beside_package)
+    folder = Path(os.environ.get("CAMUTILS_DATA") or Path(__file__).parents[1] / "data")
     if not folder.is_dir():
-        remedy = "install with `pip install -e .` from a clone, or set it to the data/ of one"
-        raise FileNotFoundError(f"CAMUTILS_DATA: got {folder}, which is not a folder; {remedy}.")
+        raise FileNotFoundError(f"CAMUTILS_DATA: {folder} is not a folder; use that of a clone.")
     return folder.resolve().joinpath(*parts)
 
 

@@ -1,7 +1,6 @@
 """`python -m camutils.download vgg19 densenet201 elephants`: fetch once what `auto` then uses."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from .data import data_path
@@ -47,4 +46,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -92,9 +92,8 @@ def extract_features(
             check_tensor("features", output, "(N, C, h, w)")
             activations.append(output.float().cpu())
             labels.append(_check_labels("loader", y, len(output)).cpu())
-    if not activations:
-        raise ValueError("loader: got no batches, expected at least one.")
-    with torch.inference_mode(False):  # What comes out can be trained on, wherever it was made.
+        if not activations:
+            raise ValueError("loader: got no batches, expected at least one.")
         return torch.cat(activations), torch.cat(labels)
 
 
@@ -139,8 +138,7 @@ def fit_head(
         raise ValueError(f"epochs: got {epochs}, expected at least 1.")
     least, most = max(2, int(labels.max()) + 1), 2**28 // activations.shape[1]
     if not least <= n_classes <= most:
-        expected = f"at least {least} for these labels and at most {most}, a gigabyte of weights"
-        raise ValueError(f"n_classes: got {n_classes}, expected {expected}.")
+        raise ValueError(f"n_classes: got {n_classes}, expected {least} (labels) to {most} (size).")
     with torch.inference_mode(False), torch.enable_grad():
         pooled = activations.detach().float().mean((2, 3))
         labels = labels.clone()  # Made in inference mode, they could not be trained on.
@@ -151,12 +149,11 @@ def fit_head(
         for _ in range(epochs):
             logits = head(pooled)
             loss = nn.functional.cross_entropy(logits, labels)
-            optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            optimizer.zero_grad()  # The head comes out without gradients.
             history["loss"].append(loss.item())
             history["accuracy"].append((logits.argmax(1) == labels).float().mean().item())
-        head.zero_grad(set_to_none=True)
     if not all(value.isfinite().all() for value in (loss, *head.parameters())):
         raise ValueError(f"lr: got {lr}, with which the training diverged, expected a smaller one.")
     return FitResult(head.eval(), history)
@@ -166,6 +163,5 @@ def _check_labels(name: str, labels: Tensor, n: int) -> Tensor:
     if not isinstance(labels, Tensor) or "int" not in str(labels.dtype):
         raise TypeError(f"{name}: got labels {labels!r:.60}, expected a tensor of integers.")
     if labels.shape != (n,) or labels.min() < 0:
-        got = f"labels {labels!r:.60} of shape {tuple(labels.shape)}"
-        raise ValueError(f"{name}: got {got}, expected ({n},), from 0 on.")
+        raise ValueError(f"{name}: got labels {labels!r:.60}, expected {n} of them, from 0 on.")
     return labels.long()

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 from torchvision.datasets import ImageFolder
 
 MAX_PIXELS = 89_000_000  # Below Pillow's own limit, so that ours is the message people read.
-PROGRAMS = {"EPS", "WMF"}  # Formats that Pillow hands to another program, such as Ghostscript.
-UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation → Image.Transpose
 HEIC = {b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1"}
 
 
@@ -40,11 +38,11 @@ def load_image(path: str | os.PathLike) -> Image.Image:
     """
     with _opened(Path(path)) as image:
         image.load()
-        rgb, turn = _to_srgb(image), None
         with contextlib.suppress(Exception):  # A broken EXIF block does not spoil a good picture.
-            turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
-    rgb.info = {}  # The orientation stands there too: nobody shall turn the picture once more.
-    return rgb if turn is None else rgb.transpose(turn)
+            ImageOps.exif_transpose(image, in_place=True)
+        rgb = _to_srgb(image)
+    rgb.info = {}  # The orientation may still be there: nobody is to turn the picture twice.
+    return rgb
 
 
 @contextlib.contextmanager
@@ -57,13 +55,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         # An open file, not its name: Pillow would map a TIFF into memory, and rotation scramble it.
         with open(path, "rb") as file:
             opener = Image.open
-            if file.read(12)[4:] in HEIC:
+            start = file.read(64)
+            if start[4:12] in HEIC and b"avif" not in start:  # AVIF Pillow reads itself.
                 from pillow_heif import HeifImageFile  # Not registered: that would last.
 
                 opener = HeifImageFile
             file.seek(0)
             with opener(file) as image:
-                if image.format in PROGRAMS:
+                if image.format in ("EPS", "WMF"):
                     raise ValueError(f"{image.format} is drawn by another program")
                 if image.width * image.height > MAX_PIXELS:
                     raise ValueError(f"{image.width}x{image.height} is over {MAX_PIXELS:,} pixels")
@@ -81,7 +80,9 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info.get("icc_profile", b"")))
         if "sRGB" not in ImageCms.getProfileDescription(profile):
             srgb = ImageCms.createProfile("sRGB")
-            rgb = ImageCms.profileToProfile(rgb, profile, srgb, outputMode="RGB")
+            # A profile takes pixels of its own kind only.
+            own = {"GRAY": rgb.convert("L"), "CMYK": image}.get(profile.profile.xcolor_space, rgb)
+            rgb = ImageCms.profileToProfile(own, profile, srgb, outputMode="RGB")
     return rgb
 
 
@@ -109,7 +110,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     if values.dtype.kind == "f":  # Resampling overshoots a little: 1.02 is still white.
         top, slack = (1, 0.1) if high <= 1.1 else (255, 25)
     if not (low >= -slack and high <= top + slack):  # NaN fails too.
-        raise ValueError(f"grey values from {low} to {high}, expected 0 to {top}")
+        raise ValueError(f"image: got grey values from {low} to {high}, expected 0 to {top}.")
     if values.dtype.kind == "f":
         return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8))
     # By table: arithmetic on 89 million numbers would need gigabytes.
@@ -150,9 +151,7 @@ class _ImageFolder(ImageFolder):
         # A hidden folder, such as `.ipynb_checkpoints`, is not a class.
         classes = sorted(path.name for path in Path(directory).glob("[!.]*") if path.is_dir())
         if len(classes) < 2:
-            raise ValueError(
-                f"root: got class folders {classes} in {directory}, expected two or more."
-            )
+            raise ValueError(f"root: got class folders {classes} in {directory}, expected two.")
         return classes, {name: i for i, name in enumerate(classes)}
 
     def make_dataset(self, directory: str, class_to_idx: dict[str, int], **options: Any) -> list:
@@ -166,7 +165,7 @@ class _ImageFolder(ImageFolder):
         try:
             with _opened(path) as image:
                 if self.skip_broken:
-                    image.load()  # All of it; otherwise the rest is checked when it is read.
+                    to_rgb(image)  # All of it; otherwise the rest is checked when it is read.
         except ImageError as error:
             if not self.skip_broken:
                 raise ImageError(f"root: skip_broken=True would leave out: {error}") from error

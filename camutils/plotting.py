@@ -127,21 +127,20 @@ def show_images(
     if columns < 1:
         raise ValueError(f"columns: got {columns}, expected at least 1.")
     cell = width / columns
-    shrunk = [_shrunk(p, cell) if isinstance(p, Image.Image) else p for p in pictures]
-    arrays = [as_array(picture) for picture in shrunk]
-    if min(array.ndim for array in arrays) < 2:
+    arrays = [as_array(_shrunk(p, cell) if isinstance(p, Image.Image) else p) for p in pictures]
+    dimensions = [3 if isinstance(picture, Image.Image) else 2 for picture in pictures]
+    if [array.ndim for array in arrays] != dimensions:
         raise ValueError(f"pictures: got {pictures!r}, expected PIL pictures and maps (h, w).")
-    leader = next((array.shape for array in arrays if array.ndim == 3), arrays[0].shape)
-    shapes = [array.shape if array.ndim == 3 else leader for array in arrays]
+    leader = next((array for array in arrays if array.ndim == 3), arrays[0])
+    shapes = [array.shape if array.ndim == 3 else leader.shape for array in arrays]
     # A row is as high as its highest picture, but no cell higher than wide: a strip is shown small.
     ratios = [min(shape[0] / shape[1], 1) for shape in shapes]
     rows = [max(ratios[i : i + columns]) for i in range(0, len(ratios), columns)]
     lines = max(title.count("\n") + bool(title) for title in titles)
     height = cell * sum(rows) + 0.22 * lines * len(rows) + 0.35 * bool(suptitle)
     figure = Figure(figsize=(width, height), layout="constrained")
-    grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=rows)
-    for axes in grid.flat:
-        axes.set_axis_off()
+    bare = {"frame_on": False, "xticks": [], "yticks": []}
+    grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=rows, subplot_kw=bare)
     for axes, array, shape, title in zip(grid.flat, arrays, shapes, titles, strict=False):
         stretch = shape[0] / shape[1] * array.shape[1] / array.shape[0]
         axes.imshow(array, cmap=colormap, aspect=stretch)
