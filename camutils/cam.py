@@ -85,7 +85,7 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
         raise ValueError("model: got it in train mode, expected eval mode: call model.eval().")
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("model: got a traced or scripted one, expected the original.")
-    if next(model.parameters(), torch.empty(0)).is_inference():  # One tells of all: looking is slow.
+    if next(model.parameters(), torch.empty(0)).is_inference():  # One tells of all.
         raise ValueError("model: got one made under inference_mode(), expected one made outside.")
     name, target = _find_layer(model, layer)
     check_tensor("x", x, "(N, C, H, W); x[None] makes one picture a batch")
