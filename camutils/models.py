@@ -104,8 +104,8 @@ def load_classifier(
     for its own name whatever `weights` says, except `"random"`.
 
     Args:
-        name: a torchvision classification CNN, such as `"vgg19"`, or the embedded
-            `"efficientnet_lite0"`.
+        name: a torchvision classification CNN, such as `"vgg19"`, or an embedded network,
+            `"efficientnet_lite0"` (1000 classes) or `"vgg16_animals"` (18).
         weights: `"auto"`: torchvision's checkpoint if it lies in the torch hub cache, otherwise
             the stand-in, which prints one sentence; never the internet. `"pretrained"`: the
             checkpoint, downloaded if need be. `"embedded"`: the stand-in. `"random"`: the real
@@ -145,7 +145,7 @@ def _torchvision(name: str, trained: bool) -> tuple:
     options = {}
     if family in ("googlenet", "inception"):  # What torchvision itself sets for their checkpoints.
         options = {"aux_logits": True, "init_weights": False, "transform_input": True}
-    path = download_weights(name) if trained else None
+    path = download_weights(name, enum) if trained else None
     model = _build(lambda: models.get_model(name, weights=None, **options), path)
     layer = TARGET_LAYERS[family]
     if "{" in layer:

@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from camutils import data_path, load_image
+from camutils.data import whole_file
 
 LONG_SIDE = 700  # GrabCut runs at this size, whatever the photograph's.
 ITERATIONS = 6
@@ -211,8 +212,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for path, drawing in drawings.items():
         if not options.names or path.stem in options.names:
             file = mask_path(path)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(grow_mask(load_image(path), drawing)).save(file, optimize=True)
+            with whole_file(file) as temporary:
+                mask = Image.fromarray(grow_mask(load_image(path), drawing))
+                mask.save(temporary, optimize=True)
             print(file.relative_to(data_path()))
 
 
