@@ -36,7 +36,7 @@ def class_activation_map(features: Tensor, weight: Tensor, classes: Classes) -> 
         classes: an int for all pictures, a list of K ints for every picture, or a tensor (N, K).
 
     Returns:
-        (N, K, h, w), signed: no ReLU, no bias.
+        (N, K, h, w), signed, without ReLU and bias.
 
     Raises:
         ValueError: shapes that do not fit, a class out of range, NaN.

@@ -14,7 +14,7 @@ def data_path(*parts: str) -> Path:
         parts: the names below `data/`, as in `data_path("scenes", "elephants.jpg")`.
 
     Returns:
-        An absolute path. It need not exist: the reader's own originals often do not.
+        An absolute path. It need not exist, as the reader's own originals often do not.
 
     Raises:
         FileNotFoundError: there is no `data/` beside the package and none in `CAMUTILS_DATA`.

@@ -15,7 +15,7 @@ from .models import Seeded
 class FitResult(NamedTuple):
     """What `fit_head` returns."""
 
-    head: nn.Linear  #: (C) → (n_classes), on the raw spatial mean of the activations.
+    head: nn.Linear  #: from C to n_classes, on the raw spatial mean of the activations.
     history: dict[str, list[float]]  #: "loss" and "accuracy" on the training data before each step.
 
 

@@ -205,7 +205,7 @@ def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, trans
 
     Returns:
         The 31 modules, (N, 3, 224, 224) → (N, 512, 7, 7), and the preprocessing that belongs to
-        these weights: RGB picture → (3, 224, 224), the whole picture squashed.
+        these weights, which squashes a whole RGB picture to (3, 224, 224).
 
     Raises:
         ValueError: another name.
