@@ -23,7 +23,8 @@ from nbformat import NotebookNode
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True})
 ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
-ANSWER = re.compile(r"(\S.*?)\s+(0\.\d+|1\.0+)")  # As `African_elephant   0.54`.
+# As `African_elephant   0.54` or `tusker   logit 18.04  probability 0.05`: one word, one number.
+ANSWER = re.compile(r"(\S+)(?:\s+logit\s+\S+\s+probability)?\s+(0\.\d+|1\.0+)")
 CREDITS = re.compile(r"<details>\s*<summary>Credits</summary>(.*?)</details>", re.DOTALL)
 CREDITS_ON_A_SLIDE = 700  # characters
 COURSE = "Class activation maps"

@@ -48,7 +48,9 @@ def shown(cells, folder):
 def cells():
     """A notebook's cells with all that makes slides."""
     tagged = {"tags": ["slide"]}
-    answers = new_output("stream", name="stdout", text="African_elephant 0.54\ntusker   0.30\n")
+    text = "African_elephant 0.54\ntusker   logit  4.20  probability 0.30\n"
+    answers = new_output("stream", name="stdout", text=text)
+    others = new_output("stream", name="stdout", text="koala  largest cell 0.71\n")
     return [
         new_markdown_cell('# The title\n\n<a id="wide"></a>\n## <a id="b"></a>A *wide* one'),
         new_code_cell("", outputs=figure((1600, 300), "jpeg", "Wide.", 30), metadata=tagged),
@@ -56,7 +58,9 @@ def cells():
         new_markdown_cell("```\n# No heading\n```"),
         new_code_cell("", outputs=[answers], metadata=tagged),
         new_markdown_cell("### A tall one " + 4 * "with a long heading "),
-        new_code_cell("", outputs=figure((900, 900), "png", 40 * "Long. ", 2), metadata=tagged),
+        new_code_cell(
+            "", outputs=[others, *figure((900, 900), "png", 40 * "Long. ", 2)], metadata=tagged
+        ),
     ]
 
 
@@ -69,7 +73,8 @@ def test_tagged_cells_become_slides_with_the_heading_before_them(cells, tmp_path
     assert "<h2>A <em>wide</em> one</h2>" in answers
     assert "<span>African elephant</span>" in answers
     assert '<i style="--share: 0.54"></i><b>0.54</b>' in answers
-    assert "<h2>A tall one" in tall
+    assert "<span>tusker</span>" in answers
+    assert "<h2>A tall one" in tall  # Its cell's text is no list of answers.
     assert all("<h2>Credits</h2>" in slide for slide in credits)
     assert len(credits) > 1
 
