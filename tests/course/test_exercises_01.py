@@ -4,7 +4,14 @@ import pytest
 from torch import nn
 
 from camutils import class_activation_map
-from camutils.course.exercises import check_01_1, check_01_2, check_01_3, check_01_4
+from camutils.course.exercises import (
+    check_01_1,
+    check_01_2,
+    check_01_3,
+    check_01_4,
+    check_01_5,
+    check_01_6,
+)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +106,49 @@ def with_another_bias(convolution):
     ],
 )
 def test_the_way_back_to_a_linear_layer(answer, words, said):
-    assert words in said(check_01_4, answer)
+    assert words in said(check_01_6, answer)
 
 
 def test_functions_may_spoil_their_arguments(said, rude):
-    for check, function in [(check_01_2, cam), (check_01_3, fall), (check_01_4, linear)]:
+    for check, function in [(check_01_2, cam), (check_01_3, fall), (check_01_6, linear)]:
         assert said(check, rude(function)).startswith("Right")
 
 
 def test_the_solution_is_not_told(said):
-    assert "75" not in said(check_01_4, lambda convolution: nn.Linear(1, 1))
+    assert "75" not in said(check_01_6, lambda convolution: nn.Linear(1, 1))
     assert "2052" not in said(check_01_1, (10, 10, 1))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (6, "Right."),
+        (9, "half of the positive evidence"),
+        (5, "still above one half"),
+        (7, "already with fewer"),
+        (6.5, "whole number of cells"),
+        (50, "from 0 to 49"),
+        (..., "Not yet: put your answer"),
+    ],
+)
+def test_half_as_sure(answer, words, said):
+    assert words in said(check_01_4, answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("bd", "Right:"),
+        ("d, b", "Right:"),
+        ("abd", "Not a:"),
+        ("bcd", "Not c:"),
+        ("b", "how much of the picture"),
+        ("d", "a share of"),
+        ("be", "letters from a to d"),
+        ("", "letters from a to d"),
+        (3, "letters from a to d"),
+        (..., "Not yet: put your answer"),
+    ],
+)
+def test_what_may_be_concluded(answer, words, said):
+    assert words in said(check_01_5, answer)

@@ -51,7 +51,7 @@ def call(function: Any, *arguments: Any) -> Any:
     Raises:
         AnswerError: no function, one that returns nothing, or one that raises.
     """
-    _refuse_missing(function)
+    refuse_missing(function)
     if not callable(function):
         raise AnswerError(f"Expected a function, got {_describe(function)}.")
     try:
@@ -61,13 +61,13 @@ def call(function: Any, *arguments: Any) -> Any:
         raise AnswerError(f"Your function stopped{place} with {_name_error(error)}") from None
     if result is None:
         raise AnswerError("Not yet: your function returns None. Is its `return` missing?")
-    _refuse_missing(result)
+    refuse_missing(result)
     return result
 
 
 def read_number(answer: Any) -> float:
     """One finite number, as Python's, NumPy's or a tensor without dimensions."""
-    _refuse_missing(answer)
+    refuse_missing(answer)
     number = _to_float(answer)
     if number is None:
         raise AnswerError(f"Expected one number, got {_describe(answer)}.")
@@ -81,7 +81,7 @@ def read_numbers(answer: Any, *names: str, whole: bool = False) -> tuple[float, 
 
     With `whole`, 10.0 is a number and 10.9 is none.
     """
-    _refuse_missing(answer)
+    refuse_missing(answer)
     kind = "whole" if whole else "finite"
     refusal = AnswerError(f"Expected {len(names)} {kind} numbers: ({', '.join(names)}).")
     values = _to_python(answer)
@@ -97,7 +97,7 @@ def read_numbers(answer: Any, *names: str, whole: bool = False) -> tuple[float, 
 
 def read_tensor(answer: Any) -> Tensor:
     """A tensor of finite numbers, as float64 on the CPU and without its gradient."""
-    _refuse_missing(answer)
+    refuse_missing(answer)
     if not isinstance(answer, Tensor):
         raise AnswerError(f"Expected a tensor, got {_describe(answer)}.")
     if answer.is_complex():
@@ -160,7 +160,8 @@ def _random_state_kept() -> Iterator[None]:
         np.random.set_state(states[1])
 
 
-def _refuse_missing(answer: Any) -> None:
+def refuse_missing(answer: Any) -> None:
+    """Raise an `AnswerError` for an answer that has not been given."""
     if answer is None or answer is ...:
         raise AnswerError("Not yet: put your answer into the cell above and run both again.")
 

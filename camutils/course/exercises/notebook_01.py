@@ -1,10 +1,12 @@
 """Checks of notebook 01: CAM on VGG16."""
 
+import functools
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from camutils import class_activation_map, normalize_map
+from camutils import class_activation_map, data_path, load_classifier, load_image, normalize_map
 
 from .answers import (
     RIGHT,
@@ -16,6 +18,7 @@ from .answers import (
     read_number,
     read_numbers,
     read_tensor,
+    refuse_missing,
 )
 
 
@@ -76,8 +79,73 @@ def check_01_3(fall_of_the_logit: Any) -> str:
 
 
 @checker
-def check_01_4(as_linear: Any) -> str:
-    """Exercise 4: `as_linear(convolution)`, an `nn.Linear` that does the same."""
+def check_01_4(answer: Any) -> str:
+    """Exercise 4: how many of the hottest cells leave the polar bear's probability below 1/2."""
+    cells = read_number(answer)
+    shares, bias, ice_bear = _polar_bear()
+    order = shares[ice_bear].argsort(descending=True)
+    left = [shares[:, order[n:]].sum(1) + bias for n in range(len(order) + 1)]
+    probabilities = [logits.softmax(0)[ice_bear].item() for logits in left]
+    first = next(n for n, p in enumerate(probabilities) if p < 0.5)
+    positive = shares[ice_bear].clamp(min=0)[order]
+    half = int((positive.cumsum(0) < positive.sum() / 2).sum()) + 1
+    if cells not in range(len(order) + 1):
+        return f"Expected a whole number of cells, from 0 to {len(order)}."
+    if cells == first:
+        return (
+            "Right. Fewer than one would think: what counts is the lead over the other classes, "
+            "and the softmax turns a small loss of lead into a large loss of probability."
+        )
+    if cells == half:
+        return "That many cells hold half of the positive evidence; the probability falls sooner."
+    if cells < first:
+        return f"Not yet: without {cells:.0f} cells the probability is still above one half."
+    return f"Without {cells:.0f} cells it is below one half, but already with fewer taken away."
+
+
+@checker
+def check_01_5(answer: Any) -> str:
+    """Exercise 5: which of four sentences a map carries, as letters."""
+    refuse_missing(answer)
+    letters = set(answer) - set(" ,") if isinstance(answer, str) else set()
+    if not letters or not letters <= set("abcd"):
+        return 'Expected letters from a to d, as in "ad".'
+    if "a" in letters:
+        return (
+            "Not a: a cell that adds little to the logit need not be empty of faces. The map "
+            "shows what was counted for this class, not what was noticed."
+        )
+    if "c" in letters:
+        return (
+            "Not c: that is a prediction about another picture. Only the network's answer to the "
+            "painted picture can tell."
+        )
+    missing = {
+        "b": "Something is missing: what exactly is a cell of a CAM a share of?",
+        "d": "Something is missing: how much of the picture does one cell see?",
+    }
+    for letter, sentence in missing.items():
+        if letter not in letters:
+            return sentence
+    return "Right: the map is exact about the last layer, and says nothing about other pictures."
+
+
+@functools.cache
+def _polar_bear() -> tuple[Tensor, Tensor, int]:
+    """(1000, 49) shares of the logits of notebook 00's picture, (1000,) biases, its top class."""
+    classifier = load_classifier("efficientnet_lite0")
+    picture = load_image(data_path("scenes", "polar_bear.webp"))
+    linear = classifier.model.classifier[-1]
+    with torch.no_grad():
+        features = classifier.model.features(classifier.preprocess(picture)[None])
+        n_classes = linear.out_features
+        cams = class_activation_map(features, linear.weight, list(range(n_classes)))[0].flatten(1)
+    return cams / cams.shape[1], linear.bias.detach(), classifier.predict(picture, k=1)[0].index
+
+
+@checker
+def check_01_6(as_linear: Any) -> str:
+    """Exercise 6: `as_linear(convolution)`, an `nn.Linear` that does the same."""
     convolution = nn.utils.skip_init(nn.Conv2d, 3, 4, 5)
     kernels, bias = random_tensor(4, 3, 5, 5), random_tensor(4)
     convolution.weight.data, convolution.bias.data = kernels, bias
