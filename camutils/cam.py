@@ -27,7 +27,7 @@ class CamResult(NamedTuple):
 def class_activation_map(features: Tensor, weight: Tensor, classes: Classes) -> Tensor:
     """CAM of a network that ends in global average pooling and one linear layer.
 
-    M_c(x, y) = sum_k w_k^c f_k(x, y): equation 2 of Zhou et al., Learning Deep Features for
+    ``M_c(x, y) = sum_k w_k^c f_k(x, y)``: equation 2 of Zhou et al., Learning Deep Features for
     Discriminative Localization (CVPR 2016). Its spatial mean plus the class's bias is the logit.
 
     Args:

@@ -24,10 +24,10 @@ def load_image(path: str | os.PathLike) -> Image.Image:
 
     EXIF rotation is applied, transparency laid on white, 16-bit grey scaled to 8 bits, an embedded
     colour profile converted to sRGB; grey, palette and CMYK pictures become RGB. An animation
-    gives its first frame. HEIC needs the package pillow-heif (`pip install 'camutils[heic]'`).
+    gives its first frame. HEIC needs the package pillow-heif (`pip install pillow-heif`).
 
     Args:
-        path: a picture file of at most 89 megapixels; `~` is the home folder.
+        path: a picture file of at most 89 megapixels; a leading `~/` is the home folder.
 
     Returns:
         A decoded picture of mode RGB.
@@ -68,10 +68,11 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                     raise ValueError(f"{image.width}x{image.height} is over {MAX_PIXELS:,} pixels")
                 yield image
     except Exception as error:  # On broken files Pillow's decoders raise nearly everything.
-        raise ImageError(
-            f"path: {str(path)!r} could not be read: {error}; expected a whole picture file (JPEG, "
-            f"PNG, WebP, ..., HEIC with pillow-heif) of at most {MAX_PIXELS // 10**6} megapixels."
-        ) from error
+        # Without `[Errno 2]` and the name of Pillow's reader object, which help nobody.
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" <")[0]
+        form = "a whole picture file (JPEG, PNG, WebP, ..., HEIC after `pip install pillow-heif`)"
+        got = f"{str(path)!r} could not be read: {reason}; expected {form}"
+        raise ImageError(f"path: {got} of at most {MAX_PIXELS // 10**6} megapixels.") from error
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

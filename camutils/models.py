@@ -52,7 +52,7 @@ class Prediction(NamedTuple):
     wnid: str  #: WordNet id, as "n02504458".
     label: str  #: as the sources write it, "African_elephant".
     index: int  #: its place among the logits, from 0.
-    logit: float
+    logit: float  #: the model's output for this class, before the softmax.
     probability: float  #: softmax of the logits, in [0, 1].
 
 
@@ -68,7 +68,7 @@ class Classifier:
     preprocess: transforms.Compose  #: RGB picture → (3, H, W), the whole picture squashed
     categories: list[str]  #: labels in the order of the logits
     wnids: list[str]  #: WordNet ids in the same order
-    provenance: str  #: one sentence for people: which weights, from where
+    provenance: str  #: in one sentence for people, which weights answer and where they are from
 
     def predict(self, image: Image.Image, k: int = 3) -> list[Prediction]:
         """The top k answers for one RGB picture, the largest logit first.

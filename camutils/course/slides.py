@@ -26,6 +26,8 @@ ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
 # As `African_elephant   0.54` or `tusker   logit 18.04  probability 0.05`: one word, one number.
 ANSWER = re.compile(r"(\S+)(?:\s+logit\s+\S+\s+probability)?\s+(0\.\d+|1\.0+)")
 CREDITS = re.compile(r"<details>\s*<summary>Credits</summary>(.*?)</details>", re.DOTALL)
+FIGURE_NAME = re.compile(r"^\*\*Figure .*?\*\*\s*")  # The notebook's own way to refer to it.
+SECTION_NUMBER = re.compile(r"^\d+ · ")  # A deck leaves sections out: numbers would have gaps.
 CREDITS_ON_A_SLIDE = 700  # characters
 COURSE = "Class activation maps"
 
@@ -96,6 +98,11 @@ h1 { font-size: 2em; line-height: 1.15; }
   border-radius: 4px; background: #bc3754;
 }
 .answers b { font-weight: 400; font-variant-numeric: tabular-nums; }
+/* Printed, each slide is a page of its own. */
+html.print-pdf .reveal .slides section {
+  display: flex !important; top: 0 !important; height: 718px !important;
+  min-height: 0 !important; padding: 28px 48px 36px !important; overflow: hidden !important;
+}
 .credits { font-size: 21px; }
 .credits li { list-style: none; margin-bottom: 0.45em; overflow-wrap: anywhere; }
 """
@@ -146,7 +153,7 @@ def _deck(notebook: NotebookNode, name: str, folder: Path) -> tuple[str, list[st
             for level, text in _headings(cell.source):
                 if level == "h1":
                     title = text
-                heading = text
+                heading = SECTION_NUMBER.sub("", text)
         elif "slide" in cell.metadata.get("tags", []):
             made = list(_slides_of(cell, heading, folder))
             if not made:
@@ -176,6 +183,7 @@ def _slides_of(cell: NotebookNode, heading: str, folder: Path) -> Iterator[str]:
         kinds = [kind for kind in ENDINGS if kind in output.get("data", {})]
         for kind in kinds[:1]:
             caption = CREDITS.sub("", following.get("data", {}).get("text/markdown", ""))
+            caption = FIGURE_NAME.sub("", caption)
             yield (
                 f"<section>{above}{_picture(output, kind, folder)}"
                 f'<div class="caption">{MARKDOWN.render(caption)}</div></section>'

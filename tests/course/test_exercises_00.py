@@ -14,7 +14,7 @@ from camutils.course.exercises import check_00_1, check_00_2, check_00_3
         (check_00_1, 1024, "area"),
         (check_00_1, 33, "Not that number"),
         (check_00_2, 0.0, "Right."),
-        (check_00_2, 1, "only the colours"),
+        (check_00_2, 1, "pure colour"),
         (check_00_2, 0.8, "default"),
         (check_00_2, -1, "Not that number"),
     ],

@@ -33,7 +33,7 @@ def check_00_2(answer: Any) -> str:
     """Exercise 2: the opacity that gives the photograph back."""
     sentences = {
         0: RIGHT,
-        1: "With that opacity only the colours are left.",
+        1: "Then the hottest place is pure colour; what is cold is still the photograph.",
         0.8: "That is the default; it lays the colours over what is hot.",
     }
     return compare_number(read_number(answer), sentences)
