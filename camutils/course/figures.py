@@ -100,6 +100,17 @@ def add_colour_bar(figure: Figure, limits: tuple[float, float], label: str = "")
     return figure
 
 
+def credits_html(pictures: Sequence[Path], changes: str) -> str:
+    """The credits of files in `data/` as HTML, a line for all pictures of one author and licence.
+
+    Args:
+        pictures: the files.
+        changes: what was done to them, for licences that ask for it; "" for nothing.
+    """
+    groups = _credit_groups(pictures)
+    return "\n".join(f"<li>{_html(*group, changes)}</li>" for group in groups.items())
+
+
 def _has_photographs(figure: Figure) -> bool:
     return any(image.get_array().ndim == 3 for axes in figure.axes for image in axes.images)
 
