@@ -17,6 +17,8 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxTranslator
 
+from camutils.course.explorer import write_explorer
+
 os.environ.setdefault("CAMUTILS_WEIGHTS", "embedded")  # The kernels inherit it.
 # Without encryption every kernel writes a warning; older versions know neither.
 if "transport_encryption" in KernelManager.class_trait_names():
@@ -115,6 +117,23 @@ def keep_copies_in_build(app: Sphinx) -> None:
     app.env.mystnb_config = app.env.mystnb_config.copy(output_folder=copies)
 
 
+def add_explorer(app: Sphinx, error: Exception | None) -> None:
+    """Write the page of `camutils.course.explorer` beside those of the notebooks."""
+    if error is None and app.builder.format == "html":
+        write_explorer(Path(app.outdir) / "explorer.html")
+
+
+def link_explorer(
+    app: Sphinx, name: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Put that page first in the navigation: toctrees take only Sphinx's own pages."""
+    make = context["generate_toctree_html"]
+    target = context["pathto"]("explorer.html", 1)
+    link = f'<li class="toctree-l1"><a href="{target}">The logit taken apart</a></li>'
+    own = f'<ul class="nav bd-sidenav bd-sidenav__home-link">{link}</ul>'
+    context["generate_toctree_html"] = lambda *a, **kw: f"{own}{make(*a, **kw)}"
+
+
 def fail_with_a_notebook(app: Sphinx, error: Exception | None) -> None:
     """Let the command fail if a notebook did; all pages are written nevertheless."""
     runs = [
@@ -140,6 +159,8 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
     app.connect("builder-inited", keep_copies_in_build)
     app.connect("build-finished", fail_with_a_notebook)
+    app.connect("build-finished", add_explorer)
+    app.connect("html-page-context", link_explorer, priority=900)  # After the theme's.
     NbElementRenderer.render_image = render_image_with_alt
     NbElementRenderer.render_nb_finalise = leave_out_widgets
     quieten()
