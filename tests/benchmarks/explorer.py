@@ -15,7 +15,7 @@ from methods import markdown
 from camutils.course.explorer import PICTURES, write_explorer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "course"))
-from browsing import browsing, opened
+from browsing import PROGRAM, browsing, opened
 
 CLICKS = """(rounds) => [...Array(rounds).keys()].map((round) => {
     const cell = document.querySelector(`button[data-cell="${(round * 17) % 49}"]`);
@@ -31,6 +31,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="few clicks")
     rounds = 10 if parser.parse_args(arguments).quick else 200
+    if PROGRAM is None:
+        print("The explorer is not measured: no Chromium.")
+        return
     times = []
     with tempfile.TemporaryDirectory() as folder, browsing() as browser:
         path = Path(folder, "explorer.html")
