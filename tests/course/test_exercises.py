@@ -13,7 +13,8 @@ from torch import nn
 
 from camutils.course import exercises
 
-FUNCTIONS = [f"check_{number}" for number in ("01_2", "01_3", "01_4", "03_3", "03_4", "04_2")]
+WITH_FUNCTIONS = ("01_2", "01_3", "01_4", "03_3", "03_4", "04_2", "06_3")
+FUNCTIONS = [f"check_{number}" for number in WITH_FUNCTIONS]
 
 
 def numbers(*shape):
@@ -43,6 +44,7 @@ GIVEN = dict.fromkeys(exercises.__all__, ()) | {
     "check_04_1": (numbers(15, 7, 7), numbers(15, 28, 28) > 0.5),
     "check_04_3": (FEATURES, WEIGHT, FEATURES.mean((2, 3)) @ WEIGHT.T),
     "check_04_4": (numbers(15),),
+    "check_06_2": (numbers(7, 7), np.ones((14, 14), bool)),
 }
 
 with warnings.catch_warnings():
@@ -102,9 +104,8 @@ def test_an_odd_answer_gets_one_sentence(name, said):
 
 @pytest.mark.parametrize("name", [name for name in GIVEN if GIVEN[name]])
 def test_a_lost_input_is_told_from_a_wrong_answer(name, capsys):
-    answer = {"check_02_1": 0.5, "check_04_1": 0.5, "check_04_4": (0, 1)}.get(
-        name, torch.zeros(7, 7)
-    )
+    answers = {"check_02_1": 0.5, "check_04_1": 0.5, "check_04_4": (0, 1), "check_06_2": (0, 0, 1)}
+    answer = answers.get(name, torch.zeros(7, 7))
     getattr(exercises, name)(answer, *(None for _ in GIVEN[name]))
     assert capsys.readouterr().out.startswith("The check could not run; run the cells above again.")
 

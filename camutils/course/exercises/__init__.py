@@ -12,6 +12,7 @@ from .notebook_01 import (
 from .notebook_02 import check_02_1, check_02_2, check_02_3, check_02_4, check_02_5
 from .notebook_03 import check_03_1, check_03_2, check_03_3, check_03_4
 from .notebook_04 import check_04_1, check_04_2, check_04_3, check_04_4
+from .notebook_06 import check_06_1, check_06_2, check_06_3
 
 __all__ = [
     "check_00_1",
@@ -36,4 +37,7 @@ __all__ = [
     "check_04_2",
     "check_04_3",
     "check_04_4",
+    "check_06_1",
+    "check_06_2",
+    "check_06_3",
 ]
