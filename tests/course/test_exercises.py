@@ -15,6 +15,7 @@ from camutils.course import exercises
 
 WITH_FUNCTIONS = ("01_2", "01_3", "01_4", "03_3", "03_4", "04_2", "06_3")
 FUNCTIONS = [f"check_{number}" for number in WITH_FUNCTIONS]
+FUNCTIONS = [f"check_{number}" for number in ("01_2", "01_3", "01_4", "03_3", "03_4", "04_2", "05_3")]
 
 
 def numbers(*shape):

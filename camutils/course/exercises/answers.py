@@ -95,6 +95,15 @@ def read_numbers(answer: Any, *names: str, whole: bool = False) -> tuple[float, 
     return numbers
 
 
+def read_word(answer: Any, *words: str) -> str:
+    """One of these words, which are in small letters, however it is written."""
+    _refuse_missing(answer)
+    word = answer.strip().lower() if isinstance(answer, str) else ""
+    if word not in words:
+        raise AnswerError(f"Expected one of these, in quotes: {', '.join(words)}.")
+    return word
+
+
 def read_tensor(answer: Any) -> Tensor:
     """A tensor of finite numbers, as float64 on the CPU and without its gradient."""
     refuse_missing(answer)
