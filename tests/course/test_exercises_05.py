@@ -30,7 +30,7 @@ def test_what_the_counts_support(said):
         ("e", "Expected one of these"),
         (2, "Expected one of these"),
     ]:
-        assert words in said(check_05_2, answer)
+        assert words in said(check_05_3, answer)
 
 
 def energy_share(maps, rows, columns):
@@ -64,7 +64,7 @@ def test_energy_share(said, rude):
         (lambda maps, rows, columns: maps, "Expected shape"),
         (0.9, "Expected a function"),
     ]:
-        assert words in said(check_05_3, answer)
+        assert words in said(check_05_2, answer)
 
 
 def test_maps_that_give_the_shortcut_away(said):

@@ -32,18 +32,6 @@ def check_05_1(answer: Any) -> str:
 
 @checker
 def check_05_2(answer: Any) -> str:
-    """Which sentence the tests of the dots support: a, b, c or d."""
-    sentences = {
-        "a": "Not a: then moved dots would help as little as none. Compare these two lines.",
-        "b": "Right: the evidence goes where the dots go.",
-        "c": "Not c: how many does it still find when the dots are taken away?",
-        "d": "Not d: it concerns one class only. What do the dots do to the other?",
-    }
-    return sentences[read_word(answer, *sentences)]
-
-
-@checker
-def check_05_3(answer: Any) -> str:
     """A function from maps (N, h, w), signed, rows and columns to the share of energy (N,)."""
     maps = random_tensor(5, 7, 7)
     rows, columns = slice(5, 7), slice(0, 4)
@@ -62,6 +50,18 @@ def check_05_3(answer: Any) -> str:
     return compare_tensor(
         call(answer, maps, rows, columns), share, mistakes, "Right: it can now name a place."
     )
+
+
+@checker
+def check_05_3(answer: Any) -> str:
+    """Which sentence the tests of the dots support: a, b, c or d."""
+    sentences = {
+        "a": "Not a: then moved dots would help as little as none. Compare these two lines.",
+        "b": "Right: the evidence goes where the dots go.",
+        "c": "Not c: how many does it still find when the dots are taken away?",
+        "d": "Not d: it concerns one class only. What do the dots do to the other?",
+    }
+    return sentences[read_word(answer, *sentences)]
 
 
 @checker
