@@ -17,6 +17,8 @@ from PIL import Image, ImageFilter, ImageOps
 from camutils.data import data_path, whole_file
 from camutils.images import load_image
 
+from .masks import photograph_mask, read_drawings
+
 ANIMALS = tuple(sorted(path.stem for path in data_path("cutouts").glob("*.png")))
 BACKGROUNDS = ("dune", "greenmeadow", "raindrops", "storm", "wood")
 
@@ -85,8 +87,13 @@ def seeded_recipes(seed: int = 0, size: int = 448) -> list[dict[str, Any]]:
 
 
 def scene_from_recipe(recipe: Mapping[str, Any]) -> tuple[Image.Image, list[np.ndarray]]:
-    """The scene of a recipe and its masks, as `compose_scene` gives them."""
-    background = load_image(data_path("backgrounds", recipe["background"]))
+    """The scene of a recipe and its masks, as `compose_scene` gives them.
+
+    The background is a file in `data/backgrounds`, or a photograph below `data` ("scenes/...").
+    """
+    name = recipe["background"]
+    folder = () if "/" in name else ("backgrounds",)
+    background = load_image(data_path(*folder, *name.split("/")))
     background = ImageOps.fit(
         background, recipe["size"], Image.Resampling.LANCZOS, centering=recipe["centering"]
     )
@@ -100,8 +107,9 @@ def compose_scene(
 
     Args:
         background: an RGB picture, not changed.
-        items: for each `cutout` (a name in `data/cutouts`), `scale` (of its pixels), `at` (left,
-            top in pixels; it may reach over the edge), and optionally `flip` (mirror it), `sink`
+        items: for each `cutout` (a name in `data/cutouts`, or a photograph below `data` that has a
+            mask: its first animal), `scale` (of its pixels), `at` (left, top in pixels; it may
+            reach over the edge), and optionally `flip` (mirror it), `sink`
             (so many pixels of its feet fade into the ground), `shade` (opacity of the soft shadow
             on the ground, 0 to 1), `tint` (three factors for red, green and blue).
 
@@ -122,8 +130,7 @@ def compose_scene(
 
 
 def _cutout(item: Mapping[str, Any]) -> tuple[Image.Image, Image.Image]:
-    with Image.open(data_path("cutouts", f"{item['cutout']}.png")) as picture:
-        rgba = picture.convert("RGBA")
+    rgba = _from_photograph(item["cutout"]) if "/" in item["cutout"] else _stamp(item["cutout"])
     if item.get("flip"):
         rgba = ImageOps.mirror(rgba)
     size = tuple(max(1, round(side * item["scale"])) for side in rgba.size)
@@ -137,6 +144,23 @@ def _cutout(item: Mapping[str, Any]) -> tuple[Image.Image, Image.Image]:
     pixels[..., :3] *= item.get("tint", (1, 1, 1))
     pixels = pixels.clip(0, 255).round().astype(np.uint8)
     return Image.fromarray(pixels[..., :3]), Image.fromarray(pixels[..., 3])
+
+
+def _stamp(name: str) -> Image.Image:
+    with Image.open(data_path("cutouts", f"{name}.png")) as picture:
+        return picture.convert("RGBA")
+
+
+def _from_photograph(name: str) -> Image.Image:
+    """The first animal of a photograph, with a feathered edge inside its mask."""
+    box = read_drawings()[name]["boxes"][0]
+    rgba = load_image(data_path(*name.split("/"))).convert("RGBA")
+    # A pixel less all round, or what was behind the animal would show as a bright seam.
+    mask = Image.fromarray(photograph_mask(name)).convert("L").crop(box)
+    mask = mask.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.GaussianBlur(1))
+    rgba = rgba.crop(box)
+    rgba.putalpha(mask)
+    return rgba
 
 
 def _shadow(alpha: Image.Image, shade: float) -> tuple[Image.Image, int]:
@@ -174,7 +198,8 @@ def main() -> None:
                 ],
                 axis=0,
             )
-            with whole_file(data_path("scenes", f"{name}_{key}_mask.png")) as path:
+            file = f"{name}_{Path(key).stem}_mask.png"
+            with whole_file(data_path("scenes", file)) as path:
                 Image.fromarray(mask.astype(np.uint8) * 255).save(path)
         print(f"data/scenes/{name}.jpg and its masks")
 

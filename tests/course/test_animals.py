@@ -101,12 +101,10 @@ def test_scenes_never_seen_get_their_animal(network):
     assert right.mean() >= 0.9
 
 
-@pytest.mark.parametrize(
-    ("scene", "label"), [("elephants", "African_elephant"), ("iguana_alone", "common_iguana")]
-)
-def test_stored_scenes_get_their_animal(network, scene, label):
-    picture = load_image(data_path("scenes", f"{scene}.jpg"))
-    assert probabilities(network, [picture])[0, ABOUT["labels"].index(label)] > 0.9
+def test_the_stored_elephants_are_african_elephants(network):
+    picture = load_image(data_path("scenes", "elephants.jpg"))
+    african = ABOUT["labels"].index("African_elephant")
+    assert probabilities(network, [picture])[0, african] > 0.9
 
 
 def test_photographs_never_seen_get_their_class(network):

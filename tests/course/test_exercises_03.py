@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from camutils import crop_box, normalize_map
-from camutils.course.exercises import check_03_1, check_03_2, check_03_3, check_03_4
+from camutils.course.exercises import (
+    check_03_1,
+    check_03_2,
+    check_03_3,
+    check_03_4,
+    check_03_5,
+    check_03_6,
+)
 
 
 def summed(weights, maps):
@@ -31,20 +38,6 @@ def share_inside(heat, box, size, part=lambda part: part):
     return total / heat.sum()
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (1024, "Right."),
-        (512, "begins"),
-        (544, "Each of the 16"),
-        (1920, "DenseNet201"),
-        (3, "Not that number"),
-    ],
-)
-def test_channels_of_densenet121(answer, words, said):
-    assert words in said(check_03_1, answer)
-
-
 HEAT = torch.zeros(7, 7)
 HEAT[0, 5] = 1
 
@@ -52,17 +45,17 @@ HEAT[0, 5] = 1
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (crop_box(HEAT, (700, 350), margin=0.2), "Right"),
-        (crop_box(HEAT.T, (700, 350), margin=0.2), "swapped"),
+        (crop_box(HEAT, (700, 350), margin=0.1), "Right"),
+        (crop_box(HEAT.T, (700, 350), margin=0.1), "swapped"),
         ((500, 0, 600, 50), "margin is missing"),
-        ((480, -10, 620, 60), "beyond"),
-        ((360, 0, 740, 120), "picture's"),
+        ((490, -5, 610, 55), "beyond"),
+        ((430, 0, 670, 85), "picture's"),
         ((0, 0, 1, 1), "Not that box"),
         ((0, 0, 1), "(left, upper, right, lower)"),
     ],
 )
 def test_box_of_one_cell(answer, words, said):
-    assert words in said(check_03_2, answer)
+    assert words in said(check_03_1, answer)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +78,7 @@ def test_box_of_one_cell(answer, words, said):
     ],
 )
 def test_map_without_a_gradient(answer, words, said):
-    assert words in said(check_03_3, answer)
+    assert words in said(check_03_6, answer)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +99,70 @@ def test_share_inside_a_box(answer, words, said):
     assert words in said(check_03_4, answer)
 
 
+DIFFERENCE = torch.arange(12.0).view(3, 4) - 5
+DIFFERENCE[1, 3] = -9  # The lowest; the highest is (2, 3).
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((1, 3), "Right"),
+        ([1, 3], "Right"),
+        (torch.tensor([1, 3]), "Right"),
+        ((3, 1), "swapped"),
+        ((2, 3), "for the agama"),
+        ((2, 4), "Count from 0"),
+        ((0, 0), "darkest blue"),
+        (7, "2 whole numbers"),
+        ((1.5, 3), "2 whole numbers"),
+    ],
+)
+def test_cell_of_the_rival(answer, words, said):
+    assert words in said(check_03_2, answer, DIFFERENCE)
+
+
+BEFORE, AFTER = torch.tensor([0.1, 0.2, 0.9, 0.8]), torch.tensor([0.5, 0.3, 0.7, 0.9])
+WAS_RIGHT = torch.tensor([False, False, True, True])
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((AFTER - BEFORE)[:2].mean(), "Right."),
+        (0.25, "Right."),
+        (-0.05, "those that were right"),
+        (0.1, "all photographs"),
+        (-0.25, "after minus before"),
+        (0.4, "not its change"),
+        (3, "Not that number"),
+        ("much", "Expected one number"),
+        (math.nan, "finite"),
+    ],
+)
+def test_change_of_those_that_were_wrong(answer, words, said):
+    assert words in said(check_03_3, answer, BEFORE, AFTER, WAS_RIGHT)
+
+
+WARM = torch.tensor([[0.1, 0.9, 0.2], [0.3, 0.5, 0.8]])
+COVERED = torch.tensor([[0.0, 0.9, 0.05], [0.0, 0.5, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((1, 2), "Right"),
+        ((2, 1), "swapped"),
+        ((4, 0), "Expected a row below 2"),
+        ((-1, 0), "Expected a row below 2"),
+        ((0, 1), "There is kitten"),
+        ((1, 0), "a hotter one"),
+        ("carpet", "2 whole numbers"),
+    ],
+)
+def test_hottest_cell_without_kitten(answer, words, said):
+    assert words in said(check_03_5, answer, WARM, COVERED)
+
+
 def test_functions_may_spoil_their_arguments(said, rude):
-    assert said(check_03_3, rude(dense_map)) == "Right."
+    assert said(check_03_6, rude(dense_map)) == "Right."
     assert said(check_03_4, rude(share_inside)).startswith("Right")

@@ -16,8 +16,6 @@ from PIL import Image
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
 ALL = [*NOTEBOOKS, *sorted(FOLDER.glob("solutions/*.ipynb"))]
-LARGER = {"03_gradcam_densenet201_iguanas": 1.7}  # Until it is rewritten.
-LONGER = {"03_gradcam_densenet201_iguanas": 10}
 
 
 def named(paths):
@@ -52,7 +50,7 @@ def test_runs_on_the_real_architecture(name, monkeypatch):
 
 @named(ALL)
 def test_is_light(path):
-    assert path.stat().st_size <= 1e6 * LARGER.get(path.stem, 1.2)
+    assert path.stat().st_size <= 1.2e6
 
 
 @named(ALL)
@@ -115,6 +113,6 @@ def test_code_is_short_and_imports_come_first(path):
     lines = [len([line for line in source.splitlines() if line.strip()]) for source in code]
     assert max(lines) <= 25
     if path in NOTEBOOKS:
-        assert statistics.median(lines) <= LONGER.get(path.stem, 8)
+        assert statistics.median(lines) <= 8
     for source in code[1:]:
         assert not re.search(r"^(import|from) ", source, re.MULTILINE), source

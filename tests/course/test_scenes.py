@@ -1,5 +1,6 @@
-"""The scenes of notebook 04: the same every time, masks exact, animals where the recipe says."""
+"""The composite scenes: the same every time, masks exact, animals where the recipe says."""
 
+import csv
 import json
 
 import numpy as np
@@ -7,6 +8,16 @@ import pytest
 from PIL import Image
 
 from camutils import data_path, load_image
+from camutils.course.distraction import (
+    FREE,
+    background,
+    hosts,
+    judge,
+    read_search,
+    search_pair,
+    second_animals,
+)
+from camutils.course.masks import photograph_mask, photographs
 from camutils.course.scenes import (
     ANIMALS,
     BACKGROUNDS,
@@ -123,10 +134,62 @@ def test_beyond_the_edge_nothing_is_counted_and_the_background_is_not_changed():
     assert np.array_equal(before, np.asarray(PLAIN))
 
 
-def test_the_committed_elephants_are_what_their_recipe_gives():
+@pytest.mark.parametrize(
+    ("name", "mask_name"), [("elephants", "elephant"), ("dragon_and_macaw", "scarlet_macaw")]
+)
+def test_the_committed_scenes_are_what_their_recipes_give(name, mask_name):
     recipe = json.loads(data_path("scenes", "recipes.json").read_text("utf-8"))["scenes"]
-    scene, masks = scene_from_recipe(recipe["elephants"])
-    stored = np.asarray(load_image(data_path("scenes", "elephants.jpg"))).astype(int)
-    mask = np.asarray(load_image(data_path("scenes", "elephants_elephant_mask.png")))[..., 0] > 127
+    scene, masks = scene_from_recipe(recipe[name])
+    stored = np.asarray(load_image(data_path("scenes", f"{name}.jpg"))).astype(int)
+    mask = np.asarray(load_image(data_path("scenes", f"{name}_{mask_name}_mask.png")))[..., 0] > 127
     assert np.abs(stored - np.asarray(scene)).mean() < 4  # JPEG.
     assert np.array_equal(np.any(masks, axis=0), mask)
+
+
+# Animals cut out of photographs, and the search for a distraction
+
+
+def named(stem):
+    return next(photo for photo in photographs() if photo.path.stem == stem)
+
+
+def test_an_animal_of_a_photograph_lies_inside_its_mask():
+    item = {"cutout": "unseen/scarlet_macaw.webp", "scale": 1, "at": (0, 0)}
+    _, (seen,) = compose_scene(Image.new("RGB", (600, 600)), [item])
+    left, upper, right, lower = named("scarlet_macaw").boxes[0]
+    inside = photograph_mask("unseen/scarlet_macaw.webp")[upper:lower, left:right]
+    there = seen[: lower - upper, : right - left]
+    assert not (there & ~inside).any()
+    assert there.sum() > 0.95 * inside.sum()
+
+
+def test_a_distraction_is_free_to_use_and_whole():
+    with open(data_path("ATTRIBUTION.csv"), encoding="utf-8", newline="") as table:
+        licences = {row["file"]: row["licence"] for row in csv.DictReader(table)}
+    assert licences["scenes/dragon_and_macaw.jpg"] in FREE
+    for photo in second_animals():
+        assert licences[photo.path.relative_to(data_path()).as_posix()] in FREE
+        mask = photograph_mask(photo.path)
+        left, upper, right, lower = photo.boxes[0]
+        assert min(left, upper) > 0
+        assert right < mask.shape[1]
+        assert lower < mask.shape[0]
+
+
+def test_the_stored_search_is_what_the_search_finds(classifier):
+    lite = classifier("efficientnet_lite0")
+    stored = {(pair["first"], pair["second"]): pair for pair in read_search()}
+    firsts = {photo.path.stem for photo in hosts(lite)}
+    assert {first for first, _ in stored} <= firsts
+    for pair in (("dragon", "scarlet_macaw"), ("jaguar", "koala")):
+        assert search_pair(lite, *map(named, pair)) == stored[pair]
+
+
+def test_the_macaw_distracts_and_a_crop_mends(classifier):
+    lite, dragon = classifier("efficientnet_lite0"), named("dragon")
+    recipe = json.loads(data_path("scenes", "recipes.json").read_text("utf-8"))["scenes"]
+    (outcome,) = judge(lite, background(dragon), recipe["dragon_and_macaw"]["items"], dragon)
+    assert outcome.is_wrong
+    assert outcome.is_mended
+    assert lite.categories[outcome.answer] == "macaw"
+    assert lite.predict(background(dragon), k=1)[0].index in dragon.accepted
