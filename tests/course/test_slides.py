@@ -173,10 +173,10 @@ def test_answers_are_bars_of_their_length(slides, browser):
 def test_printed_each_slide_is_a_page(slides, browser):
     n_slides = (slides / "01_cam_vgg16.html").read_text("utf-8").count("<section>")
     with opened(browser, f"{slides.as_uri()}/01_cam_vgg16.html?print-pdf") as page:
-        page.wait_for_selector(".pdf-page")
-        pages = page.pdf(prefer_css_page_size=True)
+        page.wait_for_function(f"document.querySelectorAll('.pdf-page').length === {n_slides}")
         cut = page.evaluate("""[...document.querySelectorAll(".pdf-page > section")].filter(
             section => section.scrollHeight > section.parentElement.clientHeight + 1).length""")
+        pages = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type /Page\b", pages)) == n_slides
     assert cut == 0
 

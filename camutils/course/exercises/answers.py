@@ -97,7 +97,7 @@ def read_numbers(answer: Any, *names: str, whole: bool = False) -> tuple[float, 
 
 def read_word(answer: Any, *words: str) -> str:
     """One of these words, which are in small letters, however it is written."""
-    _refuse_missing(answer)
+    refuse_missing(answer)
     word = answer.strip().lower() if isinstance(answer, str) else ""
     if word not in words:
         raise AnswerError(f"Expected one of these, in quotes: {', '.join(words)}.")
