@@ -36,11 +36,11 @@ PICTURE = (small_classifier(), numbers(1, 3, 14, 14))
 FEATURES, WEIGHT = numbers(15, 4, 7, 7), numbers(30, 4)
 GIVEN = dict.fromkeys(exercises.__all__, ()) | {
     "check_00_3": PICTURE,
-    "check_02_1": (numbers(7, 7),),
+    "check_02_1": PICTURE,
     "check_02_2": PICTURE,
-    "check_02_3": PICTURE,
+    "check_02_3": (numbers(7, 7),),
     "check_02_4": PICTURE,
-    "check_02_5": PICTURE,
+    "check_02_6": (numbers(2, 7, 7),),
     "check_03_2": (numbers(7, 7) - 0.5,),
     "check_03_3": (numbers(9), numbers(9), numbers(9) > 0.5),
     "check_03_5": (numbers(7, 7), numbers(7, 7) > 0.5),
@@ -108,7 +108,13 @@ def test_an_odd_answer_gets_one_sentence(name, said):
 
 @pytest.mark.parametrize("name", [name for name in GIVEN if GIVEN[name]])
 def test_a_lost_input_is_told_from_a_wrong_answer(name, capsys):
-    readable = {"check_02_1": 0.5, "check_04_1": "a", "check_04_2": 9, "check_04_4": ["top"]}
+    readable = {
+        "check_02_3": 0.5,
+        "check_02_6": 9,
+        "check_04_1": "a",
+        "check_04_2": 9,
+        "check_04_4": ["top"],
+    }
     readable |= {
         "check_03_2": (0, 1),
         "check_03_3": 0.5,

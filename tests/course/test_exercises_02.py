@@ -1,13 +1,17 @@
 """The checks of notebook 02: right answers and common mistakes."""
 
-from dataclasses import replace
-
 import pytest
 import torch
-from torch import nn
 
 from camutils import grad_cam, load_classifier, normalize_map
-from camutils.course.exercises import check_02_1, check_02_2, check_02_3, check_02_4, check_02_5
+from camutils.course.exercises import (
+    check_02_1,
+    check_02_2,
+    check_02_3,
+    check_02_4,
+    check_02_5,
+    check_02_6,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,7 @@ def test_one_cells_share(said):
         (9 / 11, "share of the map"),
         (0.3, "Not that number"),
     ]:
-        assert words in said(check_02_1, answer, cam)
+        assert words in said(check_02_3, answer, cam)
 
 
 def test_second_best(given, said):
@@ -64,7 +68,7 @@ def test_counterfactual(given, case, said):
         (signed, "plain weighted sum"),
         (normalize_map((-signed).relu()), "normalised"),
     ]:
-        assert words in said(check_02_3, answer, *given)
+        assert words in said(check_02_1, answer, *given)
 
 
 def test_grad_cam_plus_plus(given, case, said):
@@ -90,47 +94,41 @@ def test_the_reader_may_have_switched_gradients_off(given, case, said):
     for mode in (torch.no_grad(), torch.inference_mode()):
         with mode:
             classifier, x = given
-            assert said(check_02_3, (-signed).relu(), classifier, x.clone()) == "Right."
+            assert said(check_02_1, (-signed).relu(), classifier, x.clone()) == "Right."
 
 
 def test_a_network_in_train_mode_is_named_as_the_cause(given, case, capsys):
     classifier, x = given
     classifier.model.train()
     try:
-        check_02_3(case[0][0], classifier, x)
+        check_02_1(case[0][0], classifier, x)
     finally:
         classifier.model.eval()
     assert "train mode" in capsys.readouterr().out
 
 
-def test_hirescam(said):
-    """On a network whose gradient differs from cell to cell: elsewhere it would be Grad-CAM."""
-    classifier, x = small_vgg()
-    layer = classifier.model.features
-    activation = layer(x).detach().requires_grad_()
-    logit = classifier.model.classifier(activation.flatten(1)).max()
-    (gradient,) = torch.autograd.grad(logit, activation)
-    product = (gradient * activation.detach())[0]
-    plain = (gradient.mean((2, 3), keepdim=True) * activation.detach())[0].sum(0).relu()
+def test_what_a_difference_says(said):
     for answer, words in [
-        (product.sum(0).relu(), "Right."),
-        (plain, "That is Grad-CAM"),
-        (product.sum(0), "ReLU is missing"),
-        (product.mean(0).relu(), "not their sum"),
-        (normalize_map(product.sum(0).relu()), "normalised"),
+        ("ad", "Right:"),
+        ("D, A", "Right:"),
+        ("abd", "Not b:"),
+        ("acd", "Not c:"),
+        ("a", "add up to"),
+        ("d", "blue cell"),
+        ("ae", "letters from a to d"),
     ]:
-        assert words in said(check_02_5, answer, classifier, x)
+        assert words in said(check_02_5, answer)
 
 
-def small_vgg():
-    """Convolution, ReLU, and two linear layers that see each cell: as VGG in small."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = nn.Sequential()
-        model.add_module("features", nn.Sequential(nn.Conv2d(3, 6, 3, 4, 1), nn.ReLU()))
-        model.add_module("flat", nn.Flatten())
-        head = nn.Sequential(nn.Linear(6 * 4 * 4, 8), nn.ReLU(inplace=True), nn.Linear(8, 5))
-        model.add_module("classifier", head)
-        x = torch.randn(1, 3, 16, 16)
-    embedded = load_classifier("efficientnet_lite0")
-    return replace(embedded, model=model.eval(), target_layer="features"), x
+def test_two_scales(said):
+    pair = torch.tensor([[[0.0, 7.0]], [[0.05, 0.01]]])
+    for answer, words in [
+        (140, "Right."),
+        (100, "Right."),
+        (1 / 140, "other way round"),
+        (7, "Not that many"),
+        (0, "Not that many"),
+    ]:
+        assert words in said(check_02_6, answer, pair)
+    pair[1] = 0
+    assert "zero everywhere" in said(check_02_6, 5, pair)

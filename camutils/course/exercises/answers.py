@@ -104,6 +104,15 @@ def read_word(answer: Any, *words: str) -> str:
     return word
 
 
+def read_letters(answer: Any, letters: str) -> set[str]:
+    """Which of these letters a text such as `"bd"` or `"b, d"` names, at least one."""
+    refuse_missing(answer)
+    named = set(answer.lower()) - set(" ,") if isinstance(answer, str) else set()
+    if not named or not named <= set(letters):
+        raise AnswerError(f'Expected letters from {letters[0]} to {letters[-1]}, as in "ad".')
+    return named
+
+
 def read_tensor(answer: Any) -> Tensor:
     """A tensor of finite numbers, as float64 on the CPU and without its gradient."""
     refuse_missing(answer)

@@ -15,10 +15,10 @@ from .answers import (
     compare_number,
     compare_tensor,
     random_tensor,
+    read_letters,
     read_number,
     read_numbers,
     read_tensor,
-    refuse_missing,
 )
 
 
@@ -106,10 +106,7 @@ def check_01_4(answer: Any) -> str:
 @checker
 def check_01_5(answer: Any) -> str:
     """Exercise 5: which of four sentences a map carries, as letters."""
-    refuse_missing(answer)
-    letters = set(answer) - set(" ,") if isinstance(answer, str) else set()
-    if not letters or not letters <= set("abcd"):
-        return 'Expected letters from a to d, as in "ad".'
+    letters = read_letters(answer, "abcd")
     if "a" in letters:
         return (
             "Not a: a cell that adds little to the logit need not be empty of faces. The map "

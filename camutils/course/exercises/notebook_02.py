@@ -7,22 +7,23 @@ from torch import Tensor, nn
 
 from camutils import Classifier, grad_cam, normalize_map
 
-from .answers import NORMALISED, checker, compare_tensor, read_number, read_tensor
+from .answers import NORMALISED, checker, compare_tensor, read_letters, read_number, read_tensor
 
 
 @checker
-def check_02_1(answer: Any, cam: Tensor) -> str:
-    """How far the logit falls without the hottest cell of its class's CAM (h, w)."""
-    fall = read_number(answer)
-    hottest, cells = cam.max().item(), cam.numel()
-    sentences = [
-        (hottest / cells, "Right: its share of the mean, and that is exact."),
-        (hottest, "That is the cell itself. The logit is the mean of the cells, not their sum."),
-        (-hottest / cells, "The size is right; a positive number was asked for."),
-        (hottest / cam.sum().item(), "That is its share of the map. By how much, not how large?"),
+def check_02_1(answer: Any, classifier: Classifier, x: Tensor) -> str:
+    """The counterfactual map (h, w) of the top class."""
+    answer = read_tensor(answer)
+    activation, gradient = _activation_and_gradient(classifier, x)
+    signed = _weighted_sum(gradient.mean((1, 2), keepdim=True), activation)
+    mistakes = [
+        (signed.relu(), "That is Grad-CAM itself: the gradient has not been negated."),
+        (-signed, "The sign is right; the ReLU is missing."),
+        (signed, "Neither the sign nor the ReLU is there yet: this is the plain weighted sum."),
+        (_weighted_sum(-gradient, activation).relu(), "Pool the gradient over its cells first."),
+        (normalize_map((-signed).relu()), NORMALISED),
     ]
-    right = (words for value, words in sentences if abs(fall - value) <= 0.01 * abs(value))
-    return next(right, "Not that number. What becomes of the mean if one of the cells is zero?")
+    return compare_tensor(answer, (-signed).relu(), mistakes)
 
 
 @checker
@@ -40,19 +41,18 @@ def check_02_2(answer: Any, classifier: Classifier, x: Tensor) -> str:
 
 
 @checker
-def check_02_3(answer: Any, classifier: Classifier, x: Tensor) -> str:
-    """The counterfactual map (h, w) of the top class."""
-    answer = read_tensor(answer)
-    activation, gradient = _activation_and_gradient(classifier, x)
-    signed = _weighted_sum(gradient.mean((1, 2), keepdim=True), activation)
-    mistakes = [
-        (signed.relu(), "That is Grad-CAM itself: the gradient has not been negated."),
-        (-signed, "The sign is right; the ReLU is missing."),
-        (signed, "Neither the sign nor the ReLU is there yet: this is the plain weighted sum."),
-        (_weighted_sum(-gradient, activation).relu(), "Pool the gradient over its cells first."),
-        (normalize_map((-signed).relu()), NORMALISED),
+def check_02_3(answer: Any, cam: Tensor) -> str:
+    """How far the logit falls without the hottest cell of its class's CAM (h, w)."""
+    fall = read_number(answer)
+    hottest, cells = cam.max().item(), cam.numel()
+    sentences = [
+        (hottest / cells, "Right: its share of the mean, and that is exact."),
+        (hottest, "That is the cell itself. The logit is the mean of the cells, not their sum."),
+        (-hottest / cells, "The size is right; a positive number was asked for."),
+        (hottest / cam.sum().item(), "That is its share of the map. By how much, not how large?"),
     ]
-    return compare_tensor(answer, (-signed).relu(), mistakes)
+    right = (words for value, words in sentences if abs(fall - value) <= 0.01 * abs(value))
+    return next(right, "Not that number. What becomes of the mean if one of the cells is zero?")
 
 
 @checker
@@ -75,20 +75,41 @@ def check_02_4(answer: Any, classifier: Classifier, x: Tensor) -> str:
 
 
 @checker
-def check_02_5(answer: Any, classifier: Classifier, x: Tensor) -> str:
-    """The HiResCAM map (h, w) of the top class."""
-    answer = read_tensor(answer)
-    activation, gradient = _activation_and_gradient(classifier, x)
-    signed = _weighted_sum(gradient, activation)
-    pooled = gradient.mean((1, 2), keepdim=True)
-    mistakes = [
-        (_weighted_sum(pooled, activation).relu(), "That is Grad-CAM: the mean is still there."),
-        (signed, "Nearly: the final ReLU is missing."),
-        ((gradient.relu() * activation).sum(0), "The ReLU comes last, after the sum."),
-        (signed.relu() / len(activation), "That is the mean over the channels, not their sum."),
-        (normalize_map(signed.relu()), NORMALISED),
-    ]
-    return compare_tensor(answer, signed.relu(), mistakes)
+def check_02_5(answer: Any) -> str:
+    """Which of four sentences the map of a difference of two logits carries, as letters."""
+    letters = read_letters(answer, "abcd")
+    if "b" in letters:
+        return (
+            "Not b: blue says that these cells raise the tusker's logit more. Whether they raise "
+            "or lower the other one's, the difference does not tell."
+        )
+    if "c" in letters:
+        return (
+            "Not c: that is a prediction about another picture. It is worth testing: paint the "
+            "tusks over and ask again."
+        )
+    missing = {
+        "a": "Something is missing: what does a blue cell say about the two classes?",
+        "d": "Something is missing: what do all cells of the map add up to?",
+    }
+    for letter, sentence in missing.items():
+        if letter not in letters:
+            return sentence
+    return "Right: the map is exact about this difference, and only about the difference."
+
+
+@checker
+def check_02_6(answer: Any, pair: Tensor) -> str:
+    """How many times larger the largest cell of the first of two maps (2, h, w) is, roughly."""
+    times = read_number(answer)
+    first, second = pair.amax((1, 2)).tolist()
+    if not second:
+        return "The second map is zero everywhere: any number would do, and none would mean much."
+    if first / second / 1.5 <= times <= first / second * 1.5:
+        return "Right. The bright cell above is that much weaker than it looks."
+    if first / second / 1.5 <= 1 / max(times, 1e-9) <= first / second * 1.5:
+        return "The other way round: the first map's largest cell is the larger one."
+    return "Not that many times. Divide the two maxima that the cell printed."
 
 
 def _weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
