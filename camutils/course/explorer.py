@@ -77,11 +77,10 @@ PICTURES = (
         elephant="the elephants",
     ),
     _composite(
-        "iguana_and_chimp",
-        "Iguana and chimpanzee",
-        "A green iguana in tall grass on the left, a black chimpanzee with a raised arm beside it.",
-        iguana="the iguana",
-        chimp="the chimpanzee",
+        "dragon_and_macaw",
+        "Komodo dragon and macaw",
+        "A Komodo dragon lies on bare rock; a scarlet macaw has been placed before it, on the right.",
+        scarlet_macaw="the macaw",
     ),
     _photograph(
         "unseen/dog.webp",
