@@ -12,6 +12,15 @@ import pytest
 from camutils import data_path, load_classifier, load_image
 
 
+def pytest_addoption(parser):
+    """Offer the tests that need an internet connection."""
+    parser.addoption(
+        "--pretrained",
+        action="store_true",
+        help="fetch VGG19, DenseNet201 and the elephants (625 MB), and measure what was published",
+    )
+
+
 def pytest_report_header(config):
     """Say in the first lines that this run proves nothing about the notebooks, if it does not."""
     if not any(config.getoption(name, False) for name in ("nbval", "nbval_lax")):

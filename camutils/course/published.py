@@ -2,10 +2,63 @@
 
 import json
 import os
+from dataclasses import dataclass
+from typing import Any
 
 from camutils.data import data_path
+from camutils.download import ORIGINALS, download_original
 from camutils.images import load_image
-from camutils.models import Classifier
+from camutils.models import Classifier, Prediction, load_classifier
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A published list of answers and what the real network says to the same picture."""
+
+    case: str  #: a key of `data/published.json`
+    network: str
+    published: list[tuple[str, str, float]]  #: WordNet id, label and logit, as printed
+    measured: list[Prediction]  #: the answers to all classes, the largest logit first
+
+    def is_in_order(self) -> bool:
+        """Whether the first answers are the published classes in the published order.
+
+        The logits are not compared: how far they may lie apart, nobody has measured.
+        """
+        first = self.measured[: len(self.published)]
+        return [answer.wnid for answer in first] == [wnid for wnid, *_ in self.published]
+
+    def __str__(self) -> str:
+        """A table: rank and logit of each published class, and the difference."""
+        head = ("published", "measured", "difference", "rank")
+        lines = [f"{self.case}, {self.network}", " " * 38 + "".join(f"{word:>12}" for word in head)]
+        answers = {answer.wnid: (i, answer) for i, answer in enumerate(self.measured, start=1)}
+        for wnid, label, logit in self.published:
+            rank, answer = answers[wnid]
+            figures = f"{logit:12.4f}{answer.logit:12.4f}{answer.logit - logit:+12.4f}{rank:12}"
+            lines.append(f"  {wnid} {label:26}{figures}")
+        return "\n".join(lines)
+
+
+def reproduce(case: str) -> Reproduction:
+    """Fetch a published case's network and picture, unless they are here, and ask the network.
+
+    Args:
+        case: a key of `data/published.json` whose picture has an address, as `"elephants"`.
+
+    Raises:
+        ValueError: no such case (the message lists those there are), or its picture was never
+            published.
+        WeightsError: the weights are damaged or could not be fetched.
+        OSError, HTTPException, ImageError: the picture could not be fetched or is none.
+    """
+    about = _case(case)
+    if case not in ORIGINALS:
+        raise ValueError(f"case: got {case!r}, whose picture was never published.")
+    photo = load_image(download_original(case))
+    classifier = load_classifier(about["network"], "pretrained")
+    measured = classifier.predict(photo, k=len(classifier.categories))
+    return Reproduction(case, about["network"], [tuple(row) for row in about["top"]], measured)
 
 
 def compare_published(case: str, classifier: Classifier) -> str:
@@ -21,11 +74,9 @@ def compare_published(case: str, classifier: Classifier) -> str:
     Raises:
         ValueError: no such case; the message lists those there are.
     """
-    cases = json.loads(data_path("published.json").read_text("utf-8"))["cases"]
-    if case not in cases:
-        raise ValueError(f"case: got {case!r}, expected one of {', '.join(cases)}.")
-    network, top = cases[case]["network"], cases[case]["top"]
-    picture = data_path("originals", cases[case]["picture"])
+    about = _case(case)
+    network, top = about["network"], about["top"]
+    picture = data_path("originals", about["picture"])
     missing = []
     if classifier.name != network or not classifier.trained:
         missing.append(f"{network}'s weights (python -m camutils.download {network})")
@@ -41,3 +92,10 @@ def compare_published(case: str, classifier: Classifier) -> str:
     if missing:
         lines.append("  not measured; missing: " + " and ".join(missing))
     return "\n".join(lines)
+
+
+def _case(name: str) -> dict[str, Any]:
+    cases = json.loads(data_path("published.json").read_text("utf-8"))["cases"]
+    if name not in cases:
+        raise ValueError(f"case: got {name!r}, expected one of {', '.join(cases)}.")
+    return cases[name]
