@@ -26,8 +26,9 @@ FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
 SOLUTIONS = sorted(FOLDER.glob("solutions/*.ipynb"))
 PAGES = [path.relative_to(FOLDER).with_suffix("").as_posix() for path in NOTEBOOKS + SOLUTIONS]
+OTHERS = ["teaching", "reproduction", "api"]
 # All solutions look alike.
-SEEN = pytest.mark.parametrize("name", ["index", "api", "search", *PAGES[: len(NOTEBOOKS) + 1]])
+SEEN = pytest.mark.parametrize("name", ["index", *OTHERS, "search", *PAGES[: len(NOTEBOOKS) + 1]])
 PICTURES = ("image/png", "image/jpeg")
 PYTHON = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
@@ -82,13 +83,13 @@ def test_pages_are_in_order_and_have_the_notebooks_own_titles(site):
     index = Page(site / "index.html").html
     listed = re.findall(r'toctree-l1"><a class="reference internal" href="(.*?)">(.*?)</a>', index)
     titles = {page: re.sub("<[^>]*>", "", title) for page, title in listed}
-    assert list(titles) == [f"{name}.html" for name in [*PAGES, "api"]]
+    assert list(titles) == [f"{name}.html" for name in [*PAGES, *OTHERS]]
     for name in PAGES:
         heading = re.search("^# (.*)$", "\n".join(c.source for c in cells_of(name)), re.MULTILINE)
         letters = re.sub(r"\W", "", heading[1])
         assert re.sub(r"\W|&#\d+;", "", titles[f"{name}.html"]) == letters
     sections = re.findall(r'<span class="caption-text">([^<]+)<', index)
-    assert list(dict.fromkeys(sections)) == ["Notebooks", "Solutions", "Reference"]
+    assert list(dict.fromkeys(sections)) == ["Notebooks", "Solutions", "For teachers", "Reference"]
 
 
 def test_neighbours_are_one_click_away(site):
