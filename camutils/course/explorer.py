@@ -79,7 +79,7 @@ PICTURES = (
     _composite(
         "dragon_and_macaw",
         "Komodo dragon and macaw",
-        "A Komodo dragon lies on bare rock; a scarlet macaw has been placed before it, on the right.",
+        "A Komodo dragon lies on bare rock; a scarlet macaw stands before it on the right.",
         scarlet_macaw="the macaw",
     ),
     _photograph(
