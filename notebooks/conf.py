@@ -26,8 +26,6 @@ if "transport_encryption" in KernelManager.class_trait_names():
 
 project = html_title = "Class activation maps"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-# MyST puts a heading that leaves out a level below the one before it, as it is meant.
-suppress_warnings = ["myst.header"]
 
 nb_execution_mode = "force"
 nb_execution_timeout = 300

@@ -100,7 +100,8 @@ h1 { font-size: 2em; line-height: 1.15; }
 .answers b { font-weight: 400; font-variant-numeric: tabular-nums; }
 /* Printed, each slide is a page of its own. */
 html.print-pdf .reveal .slides section {
-  display: flex !important; top: 0 !important; height: 718px !important;
+  display: flex !important; flex-direction: column; gap: 14px; box-sizing: border-box;
+  top: 0 !important; height: 718px !important;
   min-height: 0 !important; padding: 28px 48px 36px !important; overflow: hidden !important;
 }
 .credits { font-size: 21px; }
