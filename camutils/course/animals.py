@@ -4,7 +4,6 @@
 `data/weights`, with their class list. Three minutes on two cores.
 """
 
-import csv
 import hashlib
 import json
 import random
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torchvision import transforms
 
 from camutils import data_path, extract_features, load_image, load_vgg16_features
+from camutils.course.figures import read_attribution
 from camutils.course.scenes import ANIMALS, compose_scene, scene_from_recipe, seeded_recipes
 from camutils.data import whole_file
 
@@ -64,8 +64,7 @@ def photographs() -> dict[str, list[str]]:
         Paths below `data/`: "train" and "held_out" (every fourth) of monuments, tools and
         windmills; "grounds", animals of other species, as backgrounds for the cut-outs.
     """
-    with open(data_path("ATTRIBUTION.csv"), encoding="utf-8", newline="") as table:
-        rows = {row["file"]: row for row in csv.DictReader(table)}
+    rows = read_attribution()
     known = {row["source"] for f, row in rows.items() if f.startswith(("scenes/", "unseen/"))}
     chosen: dict[str, list[str]] = {"monument": [], "tool": [], "windmill": [], "animal": []}
     for file, row in sorted(rows.items()):

@@ -4,7 +4,6 @@
 `data/scenes/distraction_search.json`, which notebook 03 reads.
 """
 
-import csv
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from PIL import Image
 from camutils import Classifier, crop_box, data_path, load_classifier, load_image
 from camutils.data import whole_file
 
+from .figures import read_attribution
 from .masks import Photograph, labelled_photographs, photograph_mask, photographs
 from .scenes import compose_scene
 
@@ -39,9 +39,8 @@ class Outcome(NamedTuple):
 
 def free_photographs() -> list[Photograph]:
     """The photographs with a mask that are in the public domain or CC0."""
-    with open(data_path("ATTRIBUTION.csv"), encoding="utf-8", newline="") as table:
-        licences = {row["file"]: row["licence"] for row in csv.DictReader(table)}
-    return [photo for photo in photographs() if licences[_below_data(photo)] in FREE]
+    rows = read_attribution()
+    return [photo for photo in photographs() if rows[_below_data(photo)]["licence"] in FREE]
 
 
 def hosts(classifier: Classifier) -> list[Photograph]:

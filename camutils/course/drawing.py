@@ -19,7 +19,6 @@ def with_boxes(image: Image.Image, *boxes: Box) -> Image.Image:
     They are white, cyan and orange, a hundredth of the picture's longer side thick.
     """
     drawn, width = image.convert("RGB"), max(2, round(max(image.size) / 100))
-    drawn = drawn.copy()
     for box, colour in zip(boxes, COLOURS, strict=False):
         ImageDraw.Draw(drawn).rectangle(box, outline=colour, width=width)
     return drawn

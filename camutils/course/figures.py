@@ -100,6 +100,12 @@ def add_colour_bar(figure: Figure, limits: tuple[float, float], label: str = "")
     return figure
 
 
+def read_attribution() -> dict[str, dict[str, str]]:
+    """The rows of `data/ATTRIBUTION.csv` by their file, a path below `data`."""
+    with open(data_path("ATTRIBUTION.csv"), encoding="utf-8", newline="") as table:
+        return {row["file"]: row for row in csv.DictReader(table)}
+
+
 def credits_html(pictures: Sequence[Path], changes: str) -> str:
     """The credits of files in `data/` as HTML, a line for all pictures of one author and licence.
 
@@ -127,8 +133,7 @@ def _credit_groups(pictures: Sequence[Path]) -> dict[tuple[str, ...], list[tuple
     A file without a row, such as the reader's own picture, is named without credit.
     """
     root = data_path()
-    with open(root / "ATTRIBUTION.csv", encoding="utf-8", newline="") as table:
-        rows = {root / row["file"]: row for row in csv.DictReader(table)}
+    rows = {root / file: row for file, row in read_attribution().items()}
     groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for picture in dict.fromkeys(Path(picture).resolve() for picture in pictures):
         row = rows.get(picture)

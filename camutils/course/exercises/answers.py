@@ -140,6 +140,23 @@ def compare_number(
     return otherwise
 
 
+def compare_letters(
+    answer: Any, refused: Mapping[str, str], missing: Mapping[str, str], right: str
+) -> str:
+    """The sentence for a choice of statements, given as letters.
+
+    `refused` says why a letter is wrong, `missing` what a right one that is not there asks.
+    """
+    letters = read_letters(answer, "".join(sorted({*refused, *missing})))
+    for letter, sentence in refused.items():
+        if letter in letters:
+            return sentence
+    for letter, sentence in missing.items():
+        if letter not in letters:
+            return sentence
+    return right
+
+
 def compare_tensor(
     answer: Any,
     expected: Tensor,

@@ -3,19 +3,19 @@
 import functools
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from camutils import class_activation_map, data_path, load_classifier, load_image, normalize_map
 
+from ..explorer import cell_evidence
 from .answers import (
     RIGHT,
     call,
     checker,
+    compare_letters,
     compare_number,
     compare_tensor,
     random_tensor,
-    read_letters,
     read_number,
     read_numbers,
     read_tensor,
@@ -106,25 +106,18 @@ def check_01_4(answer: Any) -> str:
 @checker
 def check_01_5(answer: Any) -> str:
     """Exercise 5: which of four sentences a map carries, as letters."""
-    letters = read_letters(answer, "abcd")
-    if "a" in letters:
-        return (
-            "Not a: a cell that adds little to the logit need not be empty of faces. The map "
-            "shows what was counted for this class, not what was noticed."
-        )
-    if "c" in letters:
-        return (
-            "Not c: that is a prediction about another picture. Only the network's answer to the "
-            "painted picture can tell."
-        )
+    refused = {
+        "a": "Not a: a cell that adds little to the logit need not be empty of faces. The map "
+        "shows what was counted for this class, not what was noticed.",
+        "c": "Not c: that is a prediction about another picture. Only the network's answer to the "
+        "painted picture can tell.",
+    }
     missing = {
         "b": "Something is missing: what exactly is a cell of a CAM a share of?",
         "d": "Something is missing: how much of the picture does one cell see?",
     }
-    for letter, sentence in missing.items():
-        if letter not in letters:
-            return sentence
-    return "Right: the map is exact about the last layer, and says nothing about other pictures."
+    right = "Right: the map is exact about the last layer, and says nothing about other pictures."
+    return compare_letters(answer, refused, missing, right)
 
 
 @functools.cache
@@ -132,12 +125,9 @@ def _polar_bear() -> tuple[Tensor, Tensor, int]:
     """(1000, 49) shares of the logits of notebook 00's picture, (1000,) biases, its top class."""
     classifier = load_classifier("efficientnet_lite0")
     picture = load_image(data_path("scenes", "polar_bear.webp"))
-    linear = classifier.model.classifier[-1]
-    with torch.no_grad():
-        features = classifier.model.features(classifier.preprocess(picture)[None])
-        n_classes = linear.out_features
-        cams = class_activation_map(features, linear.weight, list(range(n_classes)))[0].flatten(1)
-    return cams / cams.shape[1], linear.bias.detach(), classifier.predict(picture, k=1)[0].index
+    cams = cell_evidence(classifier, classifier.preprocess(picture)).flatten(1)
+    shares, bias = cams / cams.shape[1], classifier.model.classifier[-1].bias.detach()
+    return shares, bias, int((shares.sum(1) + bias).argmax())
 
 
 @checker

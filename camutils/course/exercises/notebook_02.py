@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from camutils import Classifier, grad_cam, normalize_map
 
-from .answers import NORMALISED, checker, compare_tensor, read_letters, read_number, read_tensor
+from .answers import NORMALISED, checker, compare_letters, compare_tensor, read_number, read_tensor
 
 
 @checker
@@ -77,25 +77,18 @@ def check_02_4(answer: Any, classifier: Classifier, x: Tensor) -> str:
 @checker
 def check_02_5(answer: Any) -> str:
     """Which of four sentences the map of a difference of two logits carries, as letters."""
-    letters = read_letters(answer, "abcd")
-    if "b" in letters:
-        return (
-            "Not b: blue says that these cells raise the tusker's logit more. Whether they raise "
-            "or lower the other one's, the difference does not tell."
-        )
-    if "c" in letters:
-        return (
-            "Not c: that is a prediction about another picture. It is worth testing: paint the "
-            "tusks over and ask again."
-        )
+    refused = {
+        "b": "Not b: blue says that these cells raise the tusker's logit more. Whether they raise "
+        "or lower the other one's, the difference does not tell.",
+        "c": "Not c: that is a prediction about another picture. It is worth testing: paint the "
+        "tusks over and ask again.",
+    }
     missing = {
         "a": "Something is missing: what does a blue cell say about the two classes?",
         "d": "Something is missing: what do all cells of the map add up to?",
     }
-    for letter, sentence in missing.items():
-        if letter not in letters:
-            return sentence
-    return "Right: the map is exact about this difference, and only about the difference."
+    right = "Right: the map is exact about this difference, and only about the difference."
+    return compare_letters(answer, refused, missing, right)
 
 
 @checker

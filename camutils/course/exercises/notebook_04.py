@@ -7,7 +7,15 @@ from torch import Tensor
 
 from camutils import class_activation_map, normalize_map
 
-from .answers import NORMALISED, AnswerError, checker, compare_tensor, read_number, read_tensor
+from .answers import (
+    NORMALISED,
+    AnswerError,
+    checker,
+    compare_tensor,
+    read_number,
+    read_tensor,
+    refuse_missing,
+)
 
 TOLERANCE = 15
 
@@ -82,8 +90,7 @@ def check_04_4(answer: Any, swapped: Sequence[int]) -> str:
 
 def _read_letters(answer: Any, letters: str) -> set[str]:
     """The letters of a string such as "aceg", or of a collection of single ones."""
-    if answer is None or answer is ...:
-        raise AnswerError("Not yet: put your answer into the cell above and run both again.")
+    refuse_missing(answer)
     expected = f"letters from {letters[0]} to {letters[-1]}, as in 'ac'"
     if isinstance(answer, list | tuple | set) and all(isinstance(one, str) for one in answer):
         answer = "".join(answer)
@@ -96,8 +103,7 @@ def _read_letters(answer: Any, letters: str) -> set[str]:
 
 
 def _read_words(answer: Any, count: int) -> list[str]:
-    if answer is None or answer is ...:
-        raise AnswerError("Not yet: put your answer into the cell above and run both again.")
+    refuse_missing(answer)
     refusal = AnswerError(f"Expected {count} words, each 'top' or 'bottom'.")
     if not isinstance(answer, list | tuple) or len(answer) != count:
         raise refusal
