@@ -60,6 +60,7 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
     Two things it cannot see. If the model keeps the layer's output elsewhere and uses it again,
     past the layer's own return value, that use does not count. And channels last are recognised
     by the picture's proportions only: a square of channels, as (N, h, h, h), passes as a map.
+    A model that writes into its input writes into x here too, as in every forward pass of it.
 
     Args:
         model: in eval mode, (N, C, H, W) → logits (N, n_classes).
@@ -101,9 +102,9 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
         return leaves[0].clone()  # The next module may be an in-place ReLU: it gets a copy.
 
     with torch.inference_mode(False), torch.no_grad():
-        # A copy: the model may write into x, and autograd takes no tensor of inference mode.
+        # Autograd takes no tensor made in inference mode, should x come back after the layer.
         with target.register_forward_hook(cut):
-            logits = model(x.clone())
+            logits = model(x.clone() if x.is_inference() else x)
         if not leaves:
             cause = "did not run; compiled and traced models call no hooks, expected the original"
             raise ValueError(f"layer: got {name!r}, which {cause} or a layer that runs.")
