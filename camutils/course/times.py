@@ -19,15 +19,15 @@ NOTEBOOKS = data_path().parent / "notebooks"
 PAGE = NOTEBOOKS / "teaching.md"
 WORDS_A_MINUTE, LINES_A_MINUTE = 200, 20  # Nobody was timed.
 START, END = "<!-- times: written by `python -m camutils.course.times` -->\n", "<!-- times: end -->"
-MACHINE = "two cores of an AMD EPYC, 03 to 05 while other work ran on them"
+MACHINE = "two cores of an AMD EPYC with nothing else running"
 COMPUTING = {  # Seconds, kernel and imports included.
     "00_start_here": 8,
-    "01_cam_vgg16": 47,
+    "01_cam_vgg16": 48,
     "02_gradcam_vgg19_elephants": 15,
-    "03_gradcam_densenet201_iguanas": 52,
-    "04_how_good_is_a_map": 49,
-    "05_find_the_shortcut": 48,
-    "06_your_own_model": 8,
+    "03_gradcam_densenet201_iguanas": 19,
+    "04_how_good_is_a_map": 48,
+    "05_find_the_shortcut": 42,
+    "06_your_own_model": 9,
 }
 
 
