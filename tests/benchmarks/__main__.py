@@ -1,6 +1,6 @@
 """All benchmarks, as Markdown: `python tests/benchmarks [--quick]`."""
 
-import sys
+import argparse
 
 import exactness
 import explorer
@@ -8,6 +8,8 @@ import memory
 import retraining
 import speed
 
-quick = ["--quick"] if "--quick" in sys.argv[1:] else []
+parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__)
+parser.add_argument("--quick", action="store_true", help="does each run? Its figures mean nothing")
+quick = ["--quick"] if parser.parse_args().quick else []
 for benchmark in (speed, memory, retraining, exactness, explorer):
     benchmark.main(quick)

@@ -13,7 +13,8 @@ from methods import NETWORKS, PEERS, markdown, network, prepared
 from pytorch_grad_cam.utils.image import scale_cam_image
 from torch import Tensor
 
-from camutils import Classifier, grad_cam, load_image, normalize_map, scene_path
+from camutils import Classifier, grad_cam, load_image, normalize_map
+from camutils.course.scenes import scene_path
 
 SCENES = ("elephants", "dolphin", "cat")
 
@@ -25,7 +26,8 @@ def pictures(classifier: Classifier) -> Tensor:
 
 def differences(classifier: Classifier, peer: str, x: Tensor, classes: list[int]) -> np.ndarray:
     """(N, K): the largest difference of each normalised map to the peer's."""
-    ours = grad_cam(classifier.model, classifier.target_layer, x, classes).maps
+    each = torch.tensor([classes] * len(x))
+    ours = grad_cam(classifier.model, classifier.target_layer, x, each).maps
     with prepared(peer, classifier) as run:
         theirs = np.stack([np.asarray(torch.as_tensor(m).detach()) for m in run(x, classes)], 1)
     if peer == "pytorch-grad-cam":
@@ -42,7 +44,8 @@ def classes_with_maps(classifier: Classifier, x: Tensor, count: int) -> list[int
     """The classes of largest mean logit whose maps are not flat on any of the pictures."""
     with torch.inference_mode():
         ranked = classifier.model(x).mean(0).topk(100).indices.tolist()
-    maps = grad_cam(classifier.model, classifier.target_layer, x, ranked).maps
+    each = torch.tensor([ranked] * len(x))
+    maps = grad_cam(classifier.model, classifier.target_layer, x, each).maps
     alive = (maps.amax((-2, -1)) > maps.amin((-2, -1))).all(0).tolist()
     return [index for index, shown in zip(ranked, alive, strict=True) if shown][:count]
 
