@@ -42,11 +42,11 @@ def class_activation_map(features: Tensor, weight: Tensor, classes: Classes) -> 
         ValueError: shapes that do not fit, a class out of range, NaN.
         TypeError: not tensors, or classes that are not integers.
     """
-    check_tensor("features", features, "(N, C, h, w)")
-    check_tensor("weight", weight, "(n_classes, C)")
+    check_tensor("features", features, 4, "(N, C, h, w)")
+    check_tensor("weight", weight, 2, "(n_classes, C)")
     if weight.shape[1] != features.shape[1]:
         got = f"{weight.shape[1]} weights per class for {features.shape[1]} feature maps"
-        raise ValueError(f"weight: got {got}, expected one each, as behind global average pooling.")
+        raise ValueError(f"weight: got {got}, expected one each, as after global average pooling.")
     chosen = _check_classes(classes, len(features), len(weight)).to(weight.device)
     return torch.einsum("nkc,nchw->nkhw", weight[chosen], features)
 
@@ -76,20 +76,18 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
         `CamResult(maps (N, K, h, w), logits (N, n_classes), classes (N, K))`.
 
     Raises:
-        ValueError: train mode; an unknown layer, one that did not run, that gives no
-            (N, C, h, w) map of these pictures or from which no gradient reaches the logits; x or
-            classes out of their range; an output that is not finite logits (N, n_classes); a map
-            that is not finite.
-        TypeError: x or the output is not a tensor, classes are not integers.
+        ValueError: a model in train mode, traced, scripted or made in inference mode; an unknown
+            layer, one that did not run, that gives no (N, C, h, w) map of these pictures or from
+            which no gradient reaches the logits; x or classes out of their range; an output that
+            is not finite logits (N, n_classes); a map that is not finite.
+        TypeError: x, the layer's output or the model's is no tensor, classes are not integers.
     """
     if any(module.training for module in model.modules()):  # Dropout and batch norm would differ.
         raise ValueError("model: got it in train mode, expected eval mode: call model.eval().")
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("model: got a traced or scripted one, expected the original.")
-    if next(model.parameters(), torch.empty(0)).is_inference():  # One tells of all.
-        raise ValueError("model: got one made under inference_mode(), expected one made outside.")
     name, target = _find_layer(model, layer)
-    check_tensor("x", x, "(N, C, H, W); x[None] makes one picture a batch")
+    check_tensor("x", x, 4, "(N, C, H, W); x[None] makes one picture a batch")
     caller, leaves = threading.get_ident(), []
 
     def cut(module: Module, args: object, output: object) -> Tensor | None:
@@ -98,20 +96,24 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
         _check_map(name, output, x)
         # What lies before the layer needs no gradient; what lies after it starts from a leaf.
         torch.set_grad_enabled(True)
+        # Both are copies: the model may still write into its output, and into what it gets here.
         leaves[:] = [output.detach().clone().requires_grad_()]
-        return leaves[0].clone()  # The next module may be an in-place ReLU: it gets a copy.
+        return leaves[0].clone()
 
     with torch.inference_mode(False), torch.no_grad():
+        # One parameter tells: to ask them all takes a millisecond in a deep network.
+        if next(model.parameters(), torch.empty(0)).is_inference():
+            raise ValueError("model: got one made in inference_mode(), expected one made outside.")
         # Autograd takes no tensor made in inference mode, should x come back after the layer.
         with target.register_forward_hook(cut):
             logits = model(x.clone() if x.is_inference() else x)
         if not leaves:
-            cause = "did not run; compiled and traced models call no hooks, expected the original"
-            raise ValueError(f"layer: got {name!r}, which {cause} or a layer that runs.")
-        check_tensor("model's output", logits, "of logits (N, n_classes)", len(x))
+            hint = "in a compiled or traced model none does: expected the original"
+            raise ValueError(f"layer: got {name!r}, which did not run ({hint}), or one that runs.")
+        check_tensor("model's output", logits, 2, "of logits (N, n_classes)", len(x))
         if classes is None:
             classes = logits.detach().argmax(1, keepdim=True)
-        elif isinstance(classes, Sequence) and min(len(classes), len(x)) > 1:
+        elif isinstance(classes, Sequence) and len(classes) > 1 and len(x) > 1:
             raise ValueError("classes: got a list for several pictures, expected a tensor (N, K).")
         chosen = _check_classes(classes, *logits.shape).to(logits.device)
         gradients = _class_gradients(logits, chosen, leaves[0]) if logits.requires_grad else None
@@ -153,7 +155,7 @@ def _find_layer(model: Module, layer: Module | str) -> tuple[str, Module]:
 
 def _check_map(name: str, output: Any, x: Tensor) -> None:
     """Refuse what is not a feature map (N, C, h, w) of these pictures."""
-    check_tensor(f"layer: output of {name!r}", output, "(N, C, h, w)", len(x))
+    check_tensor(f"layer: output of {name!r}", output, 4, "(N, C, h, w)", len(x))
     height, width = x.shape[2:]
 
     def has_the_pictures_proportions(rows: int, columns: int) -> bool:
@@ -183,15 +185,15 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
     return chosen
 
 
-def check_tensor(name: str, value: Any, form: str, n: int | None = None) -> None:
-    """Raise unless `value` is a finite floating tensor of a form such as `"(N, C, h, w)"`.
+def check_tensor(name: str, value: Any, ndim: int, form: str, n: int | None = None) -> None:
+    """Raise unless `value` is a finite floating tensor of `ndim` dimensions, N of them `n`.
 
-    With `n`, N must be that.
+    `form`, such as `"(N, C, h, w)"`, is what the message says was expected.
     """
     expected = f"a floating tensor {form}" + (f", N = {n}" if n else "")
     if not isinstance(value, Tensor):
         raise TypeError(f"{name}: got {type(value).__name__}, expected {expected}.")
-    has_form = value.ndim == form.count(",") + 1 and value.numel() and n in (None, len(value))
+    has_form = value.ndim == ndim and value.numel() and n in (None, len(value))
     if not has_form or not value.is_floating_point():
         raise ValueError(f"{name}: got {tuple(value.shape)} {value.dtype}, expected {expected}.")
     if not _is_finite(value):
@@ -207,14 +209,14 @@ def normalize_map(heatmap: Map) -> Map:
     """Scale each map to [0, 1] by its own minimum and maximum; a flat map gives zeros.
 
     Args:
-        heatmap: (..., h, w), tensor or array; each (h, w) is a map by itself.
+        heatmap: (..., h, w), real, a tensor or an array; each (h, w) is a map by itself.
 
     Returns:
         The same type and shape; integers become float32.
 
     Raises:
         ValueError: NaN, inf or no pixels.
-        TypeError: neither a tensor nor an array.
+        TypeError: what NumPy makes no array of numbers of.
     """
     if not isinstance(heatmap, Tensor):
         return normalize_map(torch.from_numpy(np.array(heatmap, order="C"))).numpy()
@@ -251,7 +253,7 @@ def crop_box(heatmap: Any, size: Size, threshold: float = 0.5, margin: float = 0
 
     Args:
         heatmap: (h, w) tensor or array, not negative; its cells tile the picture.
-        size: width and height of the picture in pixels, as `image.size`.
+        size: width and height of the picture in pixels, above 0, as `image.size`.
         threshold: from this share of the maximum on, a cell belongs to the hottest part; in (0, 1].
         margin: what is added on each side, as a share of the box's width and height; at least 0.
 
@@ -260,7 +262,8 @@ def crop_box(heatmap: Any, size: Size, threshold: float = 0.5, margin: float = 0
         A flat map singles out nothing and gives the whole picture.
 
     Raises:
-        ValueError: a map that is not (h, w), negative or not finite; another argument off range.
+        ValueError: a map that is not (h, w), negative or not finite; threshold or margin out of
+            range.
     """
     cells = as_heatmap(heatmap)
     width, height = size

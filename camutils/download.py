@@ -21,6 +21,7 @@ def download_original(name: str) -> Path:
         The picture's file. It appears whole or not at all.
 
     Raises:
+        KeyError: no such photograph.
         OSError, HTTPException: it could not be fetched.
         ImageError: what came is not a picture.
     """

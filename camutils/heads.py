@@ -23,7 +23,8 @@ class GAPClassifier(nn.Module):
     """Feature stack → global average pooling → one linear layer: the form that CAM asks for.
 
     The stack is frozen: its parameters need no gradient, and it stays in eval mode when the rest
-    is put into train mode, so that no batch norm or dropout changes it. Zhou et al., section 2.
+    is put into train mode, so that no batch norm or dropout changes it. Section 2 of Zhou et al.,
+    Learning Deep Features for Discriminative Localization (CVPR 2016).
 
     Args:
         features: (N, C_in, H, W) → (N, C, h, w); frozen in place.
@@ -49,7 +50,7 @@ class GAPClassifier(nn.Module):
         blank = parameter.new_zeros(1, first.in_channels if first else 3, 256, 256)
         with torch.no_grad():
             activations = features(blank)
-        check_tensor("features", activations, "(N, C, h, w)")
+        check_tensor("features", activations, 4, "(N, C, h, w)")
         self.head = nn.Linear(activations.shape[1], n_classes).to(activations)
 
     def train(self, mode: bool = True) -> "GAPClassifier":
@@ -87,9 +88,9 @@ def extract_features(
     activations, labels = [], []
     with torch.inference_mode(False), torch.no_grad():
         for x, y in tqdm(loader, desc="features", disable=not progress):
-            check_tensor("loader", x, "(N, C, H, W)")
+            check_tensor("loader", x, 4, "(N, C, H, W)")
             output = stack(x.to(parameter))
-            check_tensor("features", output, "(N, C, h, w)")
+            check_tensor("features", output, 4, "(N, C, h, w)")
             activations.append(output.float().cpu())
             labels.append(_check_labels("loader", y, len(output)).cpu())
         if not activations:
@@ -130,7 +131,7 @@ def fit_head(
             gigabyte, a training that diverged.
         TypeError: n_classes, epochs or labels that are not integers.
     """
-    check_tensor("activations", activations, "(N, C, h, w)")
+    check_tensor("activations", activations, 4, "(N, C, h, w)")
     labels = _check_labels("labels", labels, len(activations))
     if n_classes is None:
         n_classes = int(labels.max()) + 1
@@ -142,7 +143,7 @@ def fit_head(
     with torch.inference_mode(False), torch.enable_grad():
         pooled = activations.detach().float().mean((2, 3))
         labels = labels.clone()  # Made in inference mode, they could not be trained on.
-        with Seeded(seed):
+        with torch.device("cpu"), Seeded(seed):
             head = nn.Linear(pooled.shape[1], n_classes).to(pooled.device)
         optimizer = torch.optim.Adam(head.parameters(), lr=lr, weight_decay=weight_decay)
         history = {"loss": [], "accuracy": []}

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 from torchvision.datasets import ImageFolder
 
-MAX_PIXELS = 89_000_000  # Below Pillow's own limit, so that ours is the message people read.
+MAX_PIXELS = 89_000_000  # Just below where Pillow begins to warn; it refuses twice as many.
 HEIC = {b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1"}
 
 
@@ -41,7 +41,7 @@ def load_image(path: str | os.PathLike) -> Image.Image:
         with contextlib.suppress(Exception):  # A broken EXIF block does not spoil a good picture.
             ImageOps.exif_transpose(image, in_place=True)
         rgb = _to_srgb(image)
-    rgb.info = {}  # The orientation may still be there: nobody is to turn the picture twice.
+    rgb.info = {}  # The orientation may still be there; the picture must not be turned twice.
     return rgb
 
 
@@ -69,7 +69,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 yield image
     except Exception as error:  # On broken files Pillow's decoders raise nearly everything.
         # Without `[Errno 2]` and the name of Pillow's reader object, which help nobody.
-        reason = (getattr(error, "strerror", None) or str(error)).partition(" <")[0]
+        reason = (getattr(error, "strerror", None) or str(error) or repr(error)).partition(" <")[0]
         form = "a whole picture file (JPEG, PNG, WebP, ..., HEIC after `pip install pillow-heif`)"
         got = f"{str(path)!r} could not be read: {reason}; expected {form}"
         raise ImageError(f"path: {got} of at most {MAX_PIXELS // 10**6} megapixels.") from error
@@ -88,7 +88,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB: what is transparent on white, 16-bit and floating-point grey scaled.
+    """8-bit RGB: what is transparent on white, grey of integers (16 bits) or floats scaled.
 
     Raises:
         TypeError: not a PIL picture.
@@ -152,7 +152,9 @@ class _ImageFolder(ImageFolder):
         # A hidden folder, such as `.ipynb_checkpoints`, is not a class.
         classes = sorted(path.name for path in Path(directory).glob("[!.]*") if path.is_dir())
         if len(classes) < 2:
-            raise ValueError(f"root: got class folders {classes} in {directory}, expected two.")
+            raise ValueError(
+                f"root: got class folders {classes} in {directory}, expected at least two."
+            )
         return classes, {name: i for i, name in enumerate(classes)}
 
     def make_dataset(self, directory: str, class_to_idx: dict[str, int], **options: Any) -> list:
@@ -176,7 +178,7 @@ class _ImageFolder(ImageFolder):
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files below a folder but hidden ones, in order; links are followed, loops only once."""
+    """All files below a folder but hidden ones, in order; links are followed, a loop ends."""
     visited = set()
     for directory, folders, names in os.walk(folder, followlinks=True):
         if (real := os.path.realpath(directory)) in visited:

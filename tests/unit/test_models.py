@@ -87,7 +87,7 @@ def resnet18_state(classifier):
 def refusal(name="resnet18", **options):
     """The message on a bad file: one line, and no advice that would open the door."""
     with pytest.raises(
-        WeightsError, match=r"^weights: .*cannot be used: .*Delete it if there; "
+        WeightsError, match=r"^weights: .*cannot be used: .*Delete it, then "
     ) as caught:
         load_classifier(name, **options)
     message = str(caught.value)
