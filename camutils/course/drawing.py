@@ -58,9 +58,9 @@ def draw_changes(names: Sequence[str], before: Sequence[float], after: Sequence[
     axes.hlines(rows, before[order], after[order], color="#BBBBBB", linewidth=2)
     axes.plot(before[order], rows, "o", color="#777777", label="full frame")
     axes.plot(after[order], rows, "o", color=LATER, label="crop")
-    axes.set_yticks(rows, [names[i] for i in order], fontsize=8)
+    axes.set_yticks(rows, [names[i] for i in order], fontsize=9)
     axes.set(xlabel="probability of the right class", xlim=(-0.02, 1.02))
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="lower right", fontsize=9)
     return figure
 
 

@@ -10,6 +10,9 @@ from torch.nn import functional as F
 
 from camutils import data_path, grad_cam, load_classifier, load_image
 
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NAME = "03_gradcam_densenet201_iguanas.ipynb"
+
 
 @pytest.fixture(scope="module")
 def densenet():
@@ -102,8 +105,13 @@ def test_a_tensor_kept_by_a_hook_is_spoilt_and_ours_is_not(densenet, x):
 
 def test_the_committed_notebook_shows_a_still_picture_and_no_widget():
     # A widget's model id is random, and without its kernel it is a warning box.
-    path = Path(__file__).parents[2] / "notebooks" / "03_gradcam_densenet201_iguanas.ipynb"
-    notebook = nbformat.read(path, 4)
+    notebook = nbformat.read(FOLDER / NAME, 4)
     (cell,) = (cell for cell in notebook.cells if cell.id == "hands-on")
     assert "widgets" not in notebook.metadata
     assert [sorted(output["data"]) for output in cell.outputs] == [["image/jpeg", "text/plain"]]
+
+
+@pytest.mark.parametrize("name", [NAME, "solutions/03_solutions.ipynb"])
+def test_our_boxes_and_masks_are_laid_on_our_pictures_only(name):
+    # `scene_path` would give the reader's own original, which none of them fits.
+    assert "scene_path" not in (FOLDER / name).read_text("utf-8")

@@ -89,7 +89,7 @@ ODD_ANSWERS = [
 def test_no_answer_is_not_yet_one(name, said):
     check = getattr(exercises, name)
     for missing in (None, ...):
-        words = "Not yet: put your answer into the cell above and run both again."
+        words = "Not yet: put your answer in place of the dots, then run it and the check again."
         assert said(check, missing, *GIVEN[name]) == words
         if name in FUNCTIONS:
             assert said(check, lambda *_, missing=missing: missing).startswith("Not yet: ")

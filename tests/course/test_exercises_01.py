@@ -140,6 +140,7 @@ def test_half_as_sure(answer, words, said):
     [
         ("bd", "Right:"),
         ("d, b", "Right:"),
+        ({"b", "d"}, "Right:"),
         ("abd", "Not a:"),
         ("bcd", "Not c:"),
         ("b", "how much of the picture"),

@@ -63,7 +63,7 @@ def test_box_of_one_cell(answer, words, said):
     [
         (dense_map, "Right."),
         (lambda a, w, c: summed(w[c] / a[0].numel(), a).relu(), "article"),
-        (lambda a, w, c: summed(w[c] / a[0].numel(), a.relu()).relu(), "behind the ReLU"),
+        (lambda a, w, c: summed(w[c] / a[0].numel(), a.relu()).relu(), "after the ReLU"),
         (lambda a, w, c: dense_map(a, w, c) * a[0].numel(), "mean over the cells"),
         (lambda a, w, c: dense_map(a, w, c) * a[0].numel() / 49, "another size"),
         (lambda a, w, c: normalize_map(dense_map(a, w, c)), "normalised"),

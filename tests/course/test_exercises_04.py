@@ -35,8 +35,8 @@ def cam(rank):
         ("ab", "2 missing, 1 too far"),
         ("", "3 more"),
         ("xyz", "letters from a to f"),
-        (3, "got int"),
-        ([1, 2], "got list"),
+        (3, "letters from a to f"),
+        ([1, 2], "letters from a to f"),
     ],
 )
 def test_letters_of_near_misses(answer, words, said):

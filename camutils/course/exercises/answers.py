@@ -104,12 +104,19 @@ def read_word(answer: Any, *words: str) -> str:
     return word
 
 
-def read_letters(answer: Any, letters: str) -> set[str]:
-    """Which of these letters a text such as `"bd"` or `"b, d"` names, at least one."""
+def read_letters(answer: Any, letters: str, least: int = 1) -> set[str]:
+    """Which of these letters, at least so many, are named by a text, or by a collection of texts.
+
+    The text may be `"bd"` or `"B, D"`.
+    """
     refuse_missing(answer)
-    named = set(answer.lower()) - set(" ,") if isinstance(answer, str) else set()
-    if not named or not named <= set(letters):
-        raise AnswerError(f'Expected letters from {letters[0]} to {letters[-1]}, as in "ad".')
+    refusal = AnswerError(f'Expected letters from {letters[0]} to {letters[-1]}, as in "ad".')
+    texts = list(answer) if isinstance(answer, list | tuple | set) else [answer]
+    if not all(isinstance(text, str) for text in texts):
+        raise refusal
+    named = set("".join(texts).lower()) - set(" ,")
+    if len(named) < least or not named <= set(letters):
+        raise refusal
     return named
 
 
@@ -198,7 +205,9 @@ def _random_state_kept() -> Iterator[None]:
 def refuse_missing(answer: Any) -> None:
     """Raise an `AnswerError` for an answer that has not been given."""
     if answer is None or answer is ...:
-        raise AnswerError("Not yet: put your answer into the cell above and run both again.")
+        raise AnswerError(
+            "Not yet: put your answer in place of the dots, then run it and the check again."
+        )
 
 
 def _to_python(value: Any) -> Any:

@@ -132,7 +132,7 @@ def check_03_6(dense_map: Any) -> str:
     """Exercise 6: `dense_map(activation (C, h, w), weight (n_classes, C), c)`, a map (h, w)."""
     activation, weight, c = random_tensor(6, 4, 5), random_tensor(3, 6), 1
     answer = call(dense_map, activation, weight, c)
-    behind = activation.relu()
+    after = activation.relu()
     cells = activation[0].numel()
     share = (activation > 0).float().mean((1, 2))
     signed = _weighted_sum(weight[c] * share / cells, activation)
@@ -146,13 +146,13 @@ def check_03_6(dense_map: Any) -> str:
             "That is the article's map: no ReLU follows norm5.",
         ),
         (
-            _weighted_sum(weight[c] / cells, behind).relu(),
-            "That is the map behind the ReLU; at norm5 the activation is still signed.",
+            _weighted_sum(weight[c] / cells, after).relu(),
+            "That is the map after the ReLU; at norm5 the activation is still signed.",
         ),
         (
-            _weighted_sum(weight[c] * share / cells, behind).relu(),
+            _weighted_sum(weight[c] * share / cells, after).relu(),
             "That is the spoilt map of section 8: the gradient from before the ReLU, the "
-            "activation from behind it.",
+            "activation from after it.",
         ),
         (normalize_map(right), NORMALISED),
     ]

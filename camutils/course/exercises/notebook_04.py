@@ -12,6 +12,7 @@ from .answers import (
     AnswerError,
     checker,
     compare_tensor,
+    read_letters,
     read_number,
     read_tensor,
     refuse_missing,
@@ -24,7 +25,7 @@ TOLERANCE = 15
 def check_04_1(answer: Any, off: Tensor) -> str:
     """Exercise 1: the letters of the pictures whose peak is at most 15 pixels off; `off` (N,)."""
     letters = "abcdefghijklmnopqrstuvwxyz"[: len(off)]
-    chosen = _read_letters(answer, letters)
+    chosen = read_letters(answer, letters, least=0)  # Perhaps no peak is near.
     near = {a for a, pixels in zip(letters, off.tolist(), strict=True) if pixels <= TOLERANCE}
     missing, wrong = len(near - chosen), len(chosen - near)
     if not missing and not wrong:
@@ -86,20 +87,6 @@ def check_04_4(answer: Any, swapped: Sequence[int]) -> str:
     if hits == 0:
         return "Not yet: in none of the pairs. Which of the two lights up more beside the animal?"
     return f"Not yet: {hits} of {len(rows)} are right. Look for heat far from the animal."
-
-
-def _read_letters(answer: Any, letters: str) -> set[str]:
-    """The letters of a string such as "aceg", or of a collection of single ones."""
-    refuse_missing(answer)
-    expected = f"letters from {letters[0]} to {letters[-1]}, as in 'ac'"
-    if isinstance(answer, list | tuple | set) and all(isinstance(one, str) for one in answer):
-        answer = "".join(answer)
-    if not isinstance(answer, str):
-        raise AnswerError(f"Expected {expected}, got {type(answer).__name__}.")
-    chosen = set(answer.lower()) - set(" ,")
-    if not chosen <= set(letters):
-        raise AnswerError(f"Expected {expected}.")
-    return chosen
 
 
 def _read_words(answer: Any, count: int) -> list[str]:
