@@ -208,7 +208,7 @@ ARTICLE_GRAD_CAM = (
     Row(
         "Ears and tusks tell the three elephants apart",
         STAND_IN,
-        f"`{LITE0}`: the tusks agree, for the ears nothing is decided",
+        f"`{LITE0}`: the map is compatible with the tusks, painting them over decides nothing",
         (_in(GRAD_02, "African elephant, tusker, Indian elephant", '"02-why-not"'),),
     ),
     Row(

@@ -80,11 +80,11 @@ def check_02_5(answer: Any) -> str:
     refused = {
         "b": "Not b: blue says that these cells raise the tusker's logit more. Whether they raise "
         "or lower the other one's, the difference does not tell.",
-        "c": "Not c: that is a prediction about another picture. It is worth testing: paint the "
-        "tusks over and ask again.",
+        "c": "Not c: that is a prediction about another picture. It is worth testing, and the next "
+        "cells do.",
     }
     missing = {
-        "a": "Something is missing: what does a blue cell say about the two classes?",
+        "a": "Something is missing: what does a blue cell say about the maps of the two classes?",
         "d": "Something is missing: what do all cells of the map add up to?",
     }
     right = "Right: the map is exact about this difference, and only about the difference."
@@ -92,17 +92,20 @@ def check_02_5(answer: Any) -> str:
 
 
 @checker
-def check_02_6(answer: Any, pair: Tensor) -> str:
-    """How many times larger the largest cell of the first of two maps (2, h, w) is, roughly."""
-    times = read_number(answer)
-    first, second = pair.amax((1, 2)).tolist()
-    if not second:
-        return "The second map is zero everywhere: any number would do, and none would mean much."
-    if first / second / 1.5 <= times <= first / second * 1.5:
-        return "Right. The bright cell above is that much weaker than it looks."
-    if first / second / 1.5 <= 1 / max(times, 1e-9) <= first / second * 1.5:
-        return "The other way round: the first map's largest cell is the larger one."
-    return "Not that many times. Divide the two maxima that the cell printed."
+def check_02_6(answer: Any) -> str:
+    """What can be told of two maps of which each was scaled by its own maximum, as letters."""
+    refused = {
+        "a": "Not a: each map was scaled by its own maximum, so the hottest cells of both have the "
+        "same colour.",
+        "d": "Not d: a map says where, not how likely. The probability depends on the logits of "
+        "all classes.",
+    }
+    missing = {
+        "b": "Something is missing: does scaling move the hottest cell of a map?",
+        "c": "Something is missing: does scaling change the order of the cells of one map?",
+    }
+    right = "Right: within a map the order of the colours holds, between two maps it means nothing."
+    return compare_letters(answer, refused, missing, right)
 
 
 def _weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
