@@ -257,7 +257,7 @@ ARTICLE_GRAD_CAM = (
     Row(
         "Ears and tusks tell the three elephants apart",
         STAND_IN,
-        f"{LITE0}: the tusks agree, for the ears nothing is decided",
+        f"{LITE0}: the map is compatible with the tusks, for the ears nothing is decided",
         (Place(GRAD_02, '"02-why-not"'),),
     ),
     Row(
