@@ -14,6 +14,15 @@ REBUILD = "jupyter nbconvert --config notebooks/nbconvert_config.py"
 FOLDERS = r"(?<![\w.~])/(?:home|root|work|tmp|usr|opt|Users|var)/|\b[A-Z]:\\"
 
 
+def texts(output: dict) -> list[str]:
+    """All that an output says: what is printed, a traceback, and every text among its data."""
+    parts = [output.get("text", ""), output.get("evalue", "")]
+    parts.append("\n".join(output.get("traceback", [])))
+    parts += [v for kind, v in output.get("data", {}).items() if kind.startswith("text/")]
+    # A colour's escape sequence may end in a letter and hide where a path begins.
+    return [re.sub(r"\x1b\[[\d;]*m", "", "".join(part)) for part in parts]
+
+
 def faults(path: Path) -> list[str]:
     """What is wrong with a notebook, in words."""
     notebook, found = json.loads(path.read_text("utf-8")), []
@@ -29,10 +38,10 @@ def faults(path: Path) -> list[str]:
         if set(cell["metadata"]) - {"tags"}:
             found.append("a cell with metadata beyond its tags")
         for output in cell["outputs"]:
-            text = "".join(output.get("text", ""))
+            said = texts(output)
             if output.get("name") == "stderr":
-                found.append(f"a warning in the output: {text[:60]!r}")
-            if re.search(FOLDERS, text):
+                found.append(f"a warning in the output: {said[0][:60]!r}")
+            if any(re.search(FOLDERS, re.sub(r"https?://\S+", "", text)) for text in said):
                 found.append("a folder of this machine in the output")
             if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
                 found.append("the live state of a widget")

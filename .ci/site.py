@@ -1,8 +1,10 @@
 """Builds the site twice, run on the embedded and on the real networks: `python .ci/site.py`.
 
 `build/site/embedded` and `build/site/pretrained` get a page each of all notebooks, executed;
-`build/site/index.html` leads to both. The real networks are fetched if they are not here. Another
-folder of notebooks and another place may be named: `python .ci/site.py NOTEBOOKS PLACE`.
+`build/site/index.html` leads to both. The real networks are fetched if they are not here, pictures
+are not: both show the course's own. With anything in `data/originals` it refuses to build, because
+the notebooks would show it, and photographs of the sources may not be published. Another folder of
+notebooks and another place may be named: `python .ci/site.py NOTEBOOKS PLACE`.
 """
 
 import os
@@ -12,7 +14,7 @@ from pathlib import Path
 
 KINDS = {
     "embedded": "executed with the small networks that come with the course, as committed",
-    "pretrained": "executed with VGG19 and DenseNet201, as fetched from torchvision",
+    "pretrained": "executed with torchvision's VGG19 and DenseNet201, on the course's own pictures",
 }
 PAGE = """<!doctype html>
 <html lang="en">
@@ -32,6 +34,9 @@ PAGE = """<!doctype html>
 
 def main(source: str = "notebooks", place: str = "build/site") -> None:
     """Build both; fail if a notebook fails on either kind of network."""
+    originals = Path(source).resolve().parent / "data" / "originals"
+    if originals.is_dir() and any(originals.iterdir()):
+        raise SystemExit(f"{originals} holds pictures that may not be published: move them away")
     links = []
     for kind, words in KINDS.items():
         command = [sys.executable, "-m", "sphinx", source, str(Path(place, kind))]

@@ -27,6 +27,8 @@ from camutils.plotting import Figure
 
 JPEG = {"quality": 85, "subsampling": 0, "optimize": True}  # Full colour resolution.
 NOTEBOOKS = data_path().parent / "notebooks"
+READER = "the reader's own"
+NOT_OURS = "from one of the course's sources, without a licence to pass it on: do not publish this"
 
 
 def show_figure(
@@ -130,15 +132,19 @@ def _drawn(figure: Figure, kind: str, **options: Any) -> bytes:
 def _credit_groups(pictures: Sequence[Path]) -> dict[tuple[str, ...], list[tuple[str, str]]]:
     """(author, licence, licence_url) → the (title, source) of each picture, from ATTRIBUTION.csv.
 
-    A file without a row, such as the reader's own picture, is named without credit.
+    A file without a row is named alone, with one sentence in place of the three: it is the
+    reader's own, or one of `data/originals`, which only its owner may publish.
     """
     root = data_path()
     rows = {root / file: row for file, row in read_attribution().items()}
     groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for picture in dict.fromkeys(Path(picture).resolve() for picture in pictures):
         row = rows.get(picture)
-        group = (row["author"], row["licence"], row["licence_url"]) if row else ("the reader",)
-        one = (row["title"], row["source"]) if row else (picture.name, "")
+        group = (NOT_OURS if picture.parent == data_path("originals") else READER,)
+        one = (picture.name, "")
+        if row:
+            group = (row["author"], row["licence"], row["licence_url"])
+            one = (row["title"], row["source"])
         groups.setdefault(group, []).append(one)
     return groups
 
@@ -152,7 +158,7 @@ def _markdown(group: tuple[str, ...], pictures: list[tuple[str, str]]) -> str:
         titles.append(f"[{title}](<{address[0]}>)" if address else title)
         titles[-1] += f" ({rest.strip('()')})" if rest else ""
     if len(group) == 1:
-        return f"{'; '.join(titles)}: {group[0]}'s own."
+        return f"{'; '.join(titles)}: {group[0]}."
     author, licence, licence_url = group
     return f"{'; '.join(titles)}: {author}, [{licence}](<{licence_url}>)."
 
@@ -238,6 +244,10 @@ def main(arguments: list[str] | None = None) -> None:
         client = NotebookClient(notebook, kernel_name="python3", resources=place, config=config)
         client.execute(env=os.environ | settings)
     print(f"The figures are in {chosen.output}; captions.md has them ready for a post.")
+    captions = Path(chosen.output, "captions.md").read_text("utf-8")
+    elements = re.findall(r'(?s)<figure id="(.+?)">(.*?)</figure>', captions)
+    if private := [name for name, text in elements if NOT_OURS in text]:
+        print(f"Not to be published: {', '.join(private)}, with a photograph of data/originals.")
 
 
 if __name__ == "__main__":

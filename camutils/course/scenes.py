@@ -24,7 +24,9 @@ BACKGROUNDS = ("dune", "greenmeadow", "raindrops", "storm", "wood")
 
 
 def scene_path(name: str) -> Path:
-    """The picture of a scene: the reader's own original where there is one, else ours.
+    """The picture of a scene: the source's original where the reader has fetched it, else ours.
+
+    An original is not ours to pass on, nor the reader's: nothing that shows one is published.
 
     Args:
         name: a scene's name without its ending, as in `"elephants"`.

@@ -62,7 +62,7 @@ def table() -> str:
     note = (
         f"Reading: prose at {WORDS_A_MINUTE} words and code at {LINES_A_MINUTE} lines a minute, "
         f"rounded up to five minutes. The rates are assumed, no reader was timed; exercises and "
-        f"discussions come on top. Computing: measured on {MACHINE}."
+        f"discussions are extra. Computing: measured on {MACHINE}."
     )
     return "\n".join([*lines, "", note, ""])
 

@@ -5,6 +5,7 @@ import csv
 import io
 import re
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -78,6 +79,35 @@ def test_every_file_of_data_has_author_licence_and_address():
 def test_the_readers_own_picture_has_no_other_credit():
     ((group, pictures),) = figures._credit_groups(["/elsewhere/me.jpg"]).items()
     assert figures._markdown(group, pictures) == "me.jpg: the reader's own."
+
+
+def test_an_original_is_never_called_the_readers_own(shown, monkeypatch, tmp_path, photograph):
+    original = data_path("originals", "elephants.jpg")  # Need not be there.
+    show_figure(show_images([photograph]), "02-a", "A.", [original, BEAR], alt=ALT)
+    assert "reader's own" not in shown[1][0].data
+    assert f"- elephants.jpg: {figures.NOT_OURS}." in shown[1][0].data
+    assert "<li>elephants.jpg: from one of" in figures.credits_html(
+        [original], "heat map laid over"
+    )
+    monkeypatch.setenv("CAMUTILS_FIGURES", str(tmp_path))
+    show_figure(show_images([photograph]), "02-a", "A.", [original], alt=ALT)
+    assert f"elephants.jpg: {figures.NOT_OURS}." in (tmp_path / "captions.md").read_text("utf-8")
+
+
+def test_the_command_says_which_figures_may_not_be_published(monkeypatch, tmp_path, capsys):
+    code = """
+from camutils import data_path, show_images
+from camutils.course.figures import show_figure
+for name, folder in (("07-a", "scenes"), ("07-b", "originals")):
+    path = data_path(folder, "elephants.jpg")
+    show_figure(show_images([[[0.0, 1.0]]]), name, "A.", [path], alt="x" * 21)
+"""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    nbformat.write(notebook, tmp_path / "07_x.ipynb")
+    monkeypatch.setattr(figures, "NOTEBOOKS", tmp_path)
+    figures.main(["07", "--width", "300", "--output", str(tmp_path / "figures")])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "Not to be published: 07-b, with a photograph of data/originals."
 
 
 @pytest.mark.parametrize("name", ["", "02_a", "Fig", "../a", "a-", "-a", "a b", "a.png"])

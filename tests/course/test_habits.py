@@ -15,6 +15,8 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from packaging.specifiers import SpecifierSet
 
+from camutils.download import ORIGINALS
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
@@ -76,10 +78,6 @@ def test_the_tests_run_on_three_systems_and_two_pythons():
     assert matrix["python"] == [lowest, newest]
 
 
-def test_the_readme_says_that_they_have_not_run_yet():
-    assert re.search(r"workflows.*neither they nor .* have run yet", README)
-
-
 @pytest.mark.parametrize("name", ["run", "test"])
 def test_the_readmes_command_is_translated_word_for_word(name):
     done = script("readme.py", name, "--show")
@@ -119,6 +117,17 @@ def test_the_site_is_built_of_both_kinds_of_networks_and_fails_with_a_notebook(t
         page = (tmp_path / f"site/{kind}/0_one.html").read_text("utf-8")
         assert f"on the {kind} networks" in page
     assert build(f"{code}; 1 / 0").returncode == 1
+    original = tmp_path / "data" / "originals" / "elephants.jpg"
+    original.parent.mkdir(parents=True)
+    original.touch()
+    refused = build(code)
+    assert refused.returncode == 1
+    assert "may not be published" in refused.stderr
+
+
+def test_no_workflow_publishes_a_photograph_of_the_sources():
+    (download,) = [step["run"] for step in steps() if "camutils.download" in step.get("run", "")]
+    assert not set(download.split()) & set(ORIGINALS)
 
 
 def dirty(notebook):
@@ -132,15 +141,26 @@ def dirty(notebook):
     yield "beyond kernelspec", lambda: notebook["metadata"].update(widgets={})
     yield "a warning in the output", lambda: output.update(name="stderr")
     yield "a folder of this machine", lambda: output.update(text=["in /home/me/x.py"])
+    for kind in ("text/plain", "text/html", "text/markdown"):
+        data = {kind: ["<b>in</b> ", "'/home/me/x.py'"]}
+        yield "a folder of this machine", lambda data=data: code.update(outputs=[{"data": data}])
+    error = {"output_type": "error", "ename": "E", "evalue": "no", "traceback": ["fine"]}
+    for wrong in ({"evalue": "no '/tmp/x'"}, {"traceback": ["E", "\x1b[32m/home/me/x.py\x1b[0m"]}):
+        spoilt = error | wrong
+        yield "a folder of this machine", lambda spoilt=spoilt: code.update(outputs=[spoilt])
+    address = {"text/html": "<a href='https://example.org/home/me/'>", "image/png": "/tmp/"}
+    yield "", lambda: code.update(outputs=[error, {"data": address}])
     view = {"application/vnd.jupyter.widget-view+json": {}}
     yield "the live state", lambda: code.update(outputs=[{"data": view}])
     yield "MB, at most 1.2", lambda: output.update(text=["x" * 1_300_000])
 
 
-@pytest.mark.parametrize("i", range(8))
+@pytest.mark.parametrize("i", range(14))
 def test_the_hook_refuses_a_notebook_that_is_not_clean(tmp_path, i):
     notebook = json.loads((ROOT / "notebooks/00_start_here.ipynb").read_text("utf-8"))
-    words, spoil = list(dirty(notebook))[i]
+    ways = list(dirty(notebook))
+    assert len(ways) == 14
+    words, spoil = ways[i]
     spoil()
     path = tmp_path / "notebook.ipynb"
     path.write_text(json.dumps(notebook), "utf-8")
