@@ -20,10 +20,12 @@ COMMAND = ".venv/bin/pytest tests/course/test_published.py --pretrained"
 DOWNLOAD = ".venv/bin/python -m camutils.download"
 HERE, STAND_IN = "reproduced here", "reproduced on a stand-in"
 CONNECTION, CANNOT = "needs a connection", "cannot be"
+OTHER_ORDER = "measured, in another order"  # Of a figure that somebody has measured.
 STATES = {
     HERE: "the step itself was carried out here, on pictures of our own; where weights count, the "
     "row says whose they are",
-    STAND_IN: "the same step on another network, which is named; what it answers is its own",
+    STAND_IN: "the same step on another network, which is named; its answers are its own, not the "
+    "article's",
     CONNECTION: "only a download is missing; the row has the command, and says what is left to do "
     "after it",
     CANNOT: "the picture was never published as a file: the source shows it without an address, "
@@ -250,8 +252,8 @@ ARTICLE_GRAD_CAM = (
     Row(
         "'Same results as Chollet gets': the three classes and their order",
         CONNECTION,
-        f"`{COMMAND}` compares the order and prints the logits; the book's own figures are not "
-        "among the sources",
+        f"`{COMMAND}` compares the order and prints the logits; we squash the whole picture, the "
+        "article does not print its sizes; the book's own figures are not among the sources",
         (Place("tests/course/test_published.py::test_the_elephants_come_in_the_published_order"),),
     ),
     Row(
@@ -267,10 +269,10 @@ ARTICLE_GRAD_CAM = (
         (Place(GRAD_02, "two sharks"),),
     ),
     Row(
-        "DenseNet201's last convolution, 'impractical' to reach; the way round that the article "
-        "avoids, a network built anew and filled with the weights",
+        "DenseNet201's last convolution, 'impractical' to reach; the workaround that the article "
+        "avoids, rebuilding the network and copying the weights",
         HERE,
-        f"{UNTRAINED}: one dotted name away, but 32 of 1920 channels; nothing has to be built anew",
+        f"{UNTRAINED}: one dotted name away, but 32 of 1920 channels; nothing has to be rebuilt",
         (
             Place(IGUANA_03, "features.denseblock4.denselayer32.conv2"),
             Place(
@@ -344,7 +346,7 @@ GAP = (
     Row(
         "The last layer's feature maps are the richest in meaning",
         STAND_IN,
-        f"{ANIMALS}: its maps from three depths, to be looked at; nothing is measured",
+        f"{ANIMALS}: its maps from three depths, and the share of their energy on the elephants",
         (Place(GRAD_02, '"02-depth"'),),
     ),
     Row(
@@ -388,7 +390,7 @@ GAP = (
         CONNECTION,
         f"`{DOWNLOAD} resnet101` (171 MB), then the README's script for a picture of your own "
         'with `load_classifier("resnet101")` and `grad_cam(photo, 10)`; tested without weights. '
-        "(The download is torchvision's newest training, `pretrained=True` meant the first.) The "
+        "(It holds torchvision's newer weights; `pretrained=True` meant the original ones.) The "
         "document's code cannot run as printed: it reads a key that its example does not set, "
         "and never defines a ResNet's layer",
         (Place("tests/course/test_reproduction.py::test_resnet_101_gives_the_map_of_class_10"),),
@@ -444,8 +446,9 @@ def published_figures(cases: dict[str, Any] | None = None) -> list[Figure]:
     for case, about in cases.items():
         measured = about.get("measured")
         state = CONNECTION if case == "elephants" else CANNOT
-        if measured and measured["ranks"] == list(range(1, len(about["top"]) + 1)):
-            state = HERE
+        if measured:
+            in_order = measured["ranks"] == list(range(1, len(about["top"]) + 1))
+            state = HERE if in_order else OTHER_ORDER
         for i, (_, label, logit) in enumerate(about["top"]):
             text = "no"
             if measured:
@@ -505,8 +508,8 @@ def _figures() -> list[str]:
         said = f"**{measured} of them have been measured here**, the others not"
     else:
         said = (
-            "**None of them has been measured here**: this repository was made without an "
-            "internet connection"
+            "**None of them has been measured here**: the weights could not be fetched where this "
+            "repository was made"
         )
     lines = [
         "",
@@ -517,7 +520,7 @@ def _figures() -> list[str]:
         f"`{COMMAND}` (without `-n`, which swallows what it prints) fetches both, 625 MB with "
         "DenseNet201, fails unless the three classes come in the published order, prints "
         "published, measured and difference, and what to put into `data/published.json` so that "
-        "it is shown below. How far the logits may lie apart nobody has measured, so only the "
+        "it is shown below. How far the logits may lie apart is not known, so only the "
         f"order is tested. The pictures of the other {len(figures) - away} were never published "
         "as files. (Their network is not quite torchvision's DenseNet201 either: the article's "
         "wrapper leaves out a ReLU.)",

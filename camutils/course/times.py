@@ -7,6 +7,7 @@ put into `COMPUTING` by hand, with the machine, since a busy machine measures so
 
 import argparse
 import math
+import os
 import re
 import time
 from pathlib import Path
@@ -85,6 +86,7 @@ def measure() -> None:
     from nbclient import NotebookClient
     from traitlets.config import Config
 
+    os.environ["CAMUTILS_WEIGHTS"] = "embedded"  # The kernels inherit it.
     config = Config({"KernelManager": {"transport_encryption": "auto"}})
     place = {"metadata": {"path": NOTEBOOKS}}
     for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):

@@ -32,11 +32,11 @@ NETWORK = "squeezenet1_1"
 
 @pytest.fixture
 def pretrained(request, monkeypatch):
-    """Lets a test run on the real networks and the elephants' photograph, where asked for."""
+    """Lets a test run on the real networks, where asked for."""
     if not request.config.getoption("--pretrained"):
-        pytest.skip("the real networks have to be fetched (625 MB): pytest --pretrained")
+        command = "pytest tests/course/test_published.py --pretrained"
+        pytest.skip(f"the real networks have to be fetched (625 MB): {command}")
     monkeypatch.setenv("CAMUTILS_WEIGHTS", "pretrained")
-    download.download_original("elephants")
 
 
 def assert_the_published_order(case):
@@ -82,6 +82,7 @@ def test_the_elephants_come_in_the_published_order(pretrained, capsys):
 
 
 def test_notebook_02_runs_on_vgg19_and_the_photograph(pretrained, capsys):
+    download.download_original("elephants")
     path = FOLDER / "02_gradcam_vgg19_elephants.ipynb"
     printed = run(path, EXECUTED)
     with capsys.disabled():

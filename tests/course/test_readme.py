@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,15 @@ def test_both_commands_install_the_tested_versions_and_the_extra_that_they_need(
 
 def test_ci_runs_the_test_command():
     assert "command: test" in (ROOT / ".ci" / "run").read_text("utf-8")
+
+
+def test_colab_gets_what_the_package_needs_and_a_notebook_service_has_not():
+    (line,) = (line for line in block("recipe: colab").splitlines() if "pip install" in line)
+    named = [word for word in line.split()[2:] if not word.startswith("-")]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    there = ("torch", "torchvision", "numpy", "pillow", "matplotlib", "tqdm")
+    needed = [d for d in project["dependencies"] if re.split("[>=]", d)[0] not in there]
+    assert [word.partition(">")[0] for word in needed] == named
 
 
 def test_modules_that_it_runs_are_there():

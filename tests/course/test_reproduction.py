@@ -21,6 +21,7 @@ from camutils.course.reproduction import (
     CONNECTION,
     DOWNLOAD,
     HERE,
+    OTHER_ORDER,
     SOURCES,
     STAND_IN,
     STATES,
@@ -116,7 +117,7 @@ def test_every_published_figure_has_its_row():
     assert ("None of them has been measured" in PAGE) == all(f.measured == "no" for f in figures)
 
 
-@pytest.mark.parametrize(("ranks", "state"), [([1, 2, 3], HERE), ([2, 1, 3], CONNECTION)])
+@pytest.mark.parametrize(("ranks", "state"), [([1, 2, 3], HERE), ([2, 1, 3], OTHER_ORDER)])
 def test_what_somebody_measured_is_shown_with_its_difference(ranks, state):
     measured = {"date": "2030-01-31", "logits": [20.9, 18.0, 15.153353], "ranks": ranks}
     about = CASES["elephants"] | {"measured": measured}
