@@ -103,10 +103,11 @@ def main(arguments: list[str] | None = None) -> None:
     if parser.parse_args(arguments).measure:
         measure()
         return
-    text = with_table(PAGE.read_text("utf-8"))
+    before = PAGE.read_text("utf-8")
+    text = with_table(before)
     with whole_file(PAGE) as path:
         path.write_text(text, "utf-8", newline="\n")
-    print(f"The table in {PAGE.name} is up to date.")
+    print(f"The table in {PAGE.name} {'is as it was' if text == before else 'has changed'}.")
 
 
 if __name__ == "__main__":

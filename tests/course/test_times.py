@@ -26,6 +26,14 @@ def test_the_committed_table_is_what_the_command_writes():
     assert times.with_table(page) == page
 
 
+@pytest.mark.parametrize(
+    "path", sorted(times.NOTEBOOKS.glob("0[1-9]*.ipynb")), ids=lambda p: p.stem
+)
+def test_a_notebook_says_the_minutes_of_the_table(path):
+    first = nbformat.read(path, 4).cells[0].source
+    assert f"About {times.reading(path)[2]} minutes of reading" in first
+
+
 def test_a_page_without_a_place_for_the_table_is_refused():
     with pytest.raises(ValueError, match=r"^page: got teaching.md without"):
         times.with_table("# Teaching")
