@@ -1,27 +1,31 @@
 """The benchmarks all start, and the differences to the peers are small; times are not tested."""
 
-import os
-import subprocess
-import sys
+import importlib
 from pathlib import Path
+
+import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
-def printed_by(*command):
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    options = {"capture_output": True, "text": True, "encoding": "utf-8", "timeout": 200}
-    done = subprocess.run([sys.executable, *command], env=environment, **options)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def benchmark(monkeypatch):
+    """`benchmark(name)`: one of them as a module."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module
 
 
-def test_all_of_them_start():
-    assert "--quick" in printed_by(str(BENCHMARKS), "--help")
+@pytest.mark.parametrize("name", ["speed", "memory", "retraining", "exactness", "explorer"])
+def test_it_starts(benchmark, name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        benchmark(name).main(["--help"])
+    assert ended.value.code == 0
+    assert "--quick" in capsys.readouterr().out
 
 
-def test_our_maps_differ_from_those_of_the_peers_by_rounding_only():
-    table = printed_by(str(BENCHMARKS / "exactness.py"), "--quick")
+def test_our_maps_differ_from_those_of_the_peers_by_rounding_only(benchmark, capsys):
+    benchmark("exactness").main(["--quick"])
+    table = capsys.readouterr().out
     (row,) = (line for line in table.splitlines() if line.startswith("| efficientnet_lite0"))
     network, maps, *differences = row.strip("| ").split(" | ")
     assert (network, maps) == ("efficientnet_lite0 (embedded weights), `features`", "15")

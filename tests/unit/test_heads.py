@@ -222,11 +222,6 @@ def test_the_same_arguments_give_the_same_head_and_use_no_global_random_numbers(
     assert one.history == two.history
 
 
-def test_a_default_device_of_the_process_does_not_move_the_head(clusters):
-    with torch.device("meta"):
-        assert fit_head(*clusters, epochs=1).head.weight.device.type == "cpu"
-
-
 def test_threads_fit_the_same_head_and_no_thread_count_changes_even_for_a_moment(
     clusters, in_threads
 ):

@@ -430,6 +430,12 @@ def test_vgg16s_damaged_or_missing_features_are_refused(tmp_path, monkeypatch, d
         load_vgg16_features()
 
 
+def test_a_default_device_of_the_process_does_not_move_random_weights():
+    with torch.device("meta"):
+        network = load_classifier("squeezenet1_1", "random")
+    assert {parameter.device.type for parameter in network.model.parameters()} == {"cpu"}
+
+
 @pytest.mark.parametrize("kind", ["IMAGENET1K_FEATURES", "IMAGENET1K_V1"])
 def test_vgg16s_other_weights_are_read_from_the_cache(publish, kind):
     original = torch.load(data_path("weights", "vgg16_features_fp16.pth"), weights_only=True)
