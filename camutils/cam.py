@@ -1,9 +1,10 @@
-"""CAM and Grad-CAM as pure functions, and what is done with a map: scaled, turned into a crop."""
+"""CAM and Grad-CAM as pure functions; scaling a map, and the crop around its hottest part."""
 
 import contextlib
 import math
 import threading
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-Size, Box = tuple[int, int], tuple[int, int, int, int]
+Size, Box, Tensors = tuple[int, int], tuple[int, int, int, int], tuple[Tensor, ...]
 Map = TypeVar("Map", Tensor, np.ndarray)
 Classes = int | Sequence[int] | Tensor | None
 
@@ -45,8 +46,8 @@ def class_activation_map(features: Tensor, weight: Tensor, classes: Classes) -> 
     check_tensor("features", features, 4, "(N, C, h, w)")
     check_tensor("weight", weight, 2, "(n_classes, C)")
     if weight.shape[1] != features.shape[1]:
-        got = f"{weight.shape[1]} weights per class for {features.shape[1]} feature maps"
-        raise ValueError(f"weight: got {got}, expected one each, as after global average pooling.")
+        # As after global average pooling: one weight for each feature map.
+        raise ValueError(f"weight: got {weight.shape}, expected (n_classes, {features.shape[1]}).")
     chosen = _check_classes(classes, len(features), len(weight)).to(weight.device)
     return torch.einsum("nkc,nchw->nkhw", weight[chosen], features)
 
@@ -57,16 +58,16 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
     The weight of a feature map is the mean gradient of the class's logit over it (equation 1 of
     Selvaraju et al., Grad-CAM, ICCV 2017), the map the ReLU of the weighted sum (equation 2).
 
-    Two things it cannot see. If the model keeps the layer's output elsewhere and uses it again,
-    past the layer's own return value, that use does not count. And channels last are recognised
-    by the picture's proportions only: a square of channels, as (N, h, h, h), passes as a map.
-    A model that writes into its input writes into x here too, as in every forward pass of it.
+    Two things it cannot see: a use of the layer's output that bypasses its return value does not
+    count, and channels last are recognised only by comparing the output's shape with the
+    picture's, so that (N, h, h, h) passes as a map. A model that changes its input in place
+    changes x, as in any forward pass.
 
     Args:
         model: in eval mode, (N, C, H, W) → logits (N, n_classes).
         layer: the target layer: a module of the model or its dotted name, such as
             `"features.35"`. If it runs several times in one forward pass, the last run counts.
-        x: (N, C, H, W), floating, finite, preprocessed as the model wants it.
+        x: (N, C, H, W), floating, finite, preprocessed as in training.
         classes: None for each picture's top class, an int for all pictures, a list of K ints for
             the one picture, or a tensor (N, K). All K share one forward pass and one batched
             backward pass through the layers after the target, whose time and memory grow with K.
@@ -82,50 +83,64 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
             is not finite logits (N, n_classes); a map that is not finite.
         TypeError: x, the layer's output or the model's is no tensor, classes are not integers.
     """
-    if any(module.training for module in model.modules()):  # Dropout and batch norm would differ.
-        raise ValueError("model: got it in train mode, expected eval mode: call model.eval().")
+    with torch.inference_mode(False), torch.no_grad():
+        activations, gradients, logits, chosen = backpropagate(model, layer, x, classes)
+        weights = gradients.mean((3, 4))
+        maps = torch.einsum("knc,nchw->nkhw", weights, activations).relu_()
+    if not _is_finite(maps):  # A gradient is undefined, or half precision overflowed.
+        raise ValueError("layer: got NaN or inf in its map, expected finite values.")
+    return CamResult(maps, logits, chosen)
+
+
+def backpropagate(model: Module, layer: Module | str, x: Tensor, classes: Classes) -> Tensors:
+    """What Grad-CAM and its relatives start from; takes and raises what `grad_cam` does.
+
+    Returns:
+        The layer's activations (N, C, h, w); the gradients of the K logits with respect to them,
+        (K, N, C, h, w); the logits (N, n_classes); the classes (N, K). All detached.
+    """
+    modules = dict(model.named_modules(remove_duplicate=False))
+    if any(module.training for module in modules.values()):  # Dropout, batch norm would differ.
+        raise ValueError("model: got one in train mode, expected eval mode; call model.eval().")
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("model: got a traced or scripted one, expected the original.")
-    name, target = _find_layer(model, layer)
+    name, target = _find_layer(modules, layer)
     check_tensor("x", x, 4, "(N, C, H, W); x[None] makes one picture a batch")
-    caller, leaves = threading.get_ident(), []
+    caller, leaf = threading.get_ident(), None
 
     def cut(module: Module, args: object, output: object) -> Tensor | None:
+        nonlocal leaf
         if threading.get_ident() != caller:
             return None  # Another thread's forward pass through the same model: not ours.
         _check_map(name, output, x)
         # What lies before the layer needs no gradient; what lies after it starts from a leaf.
         torch.set_grad_enabled(True)
-        # Both are copies: the model may still write into its output, and into what it gets here.
-        leaves[:] = [output.detach().clone().requires_grad_()]
-        return leaves[0].clone()
+        # Both are copies, since the model may later write into its output and into what it gets.
+        leaf = output.detach().clone().requires_grad_()
+        return leaf.clone()
 
     with torch.inference_mode(False), torch.no_grad():
-        # One parameter tells: to ask them all takes a millisecond in a deep network.
+        # The first parameter is enough: asking all of a deep network takes a millisecond.
         if next(model.parameters(), torch.empty(0)).is_inference():
-            raise ValueError("model: got one made in inference_mode(), expected one made outside.")
-        # Autograd takes no tensor made in inference mode, should x come back after the layer.
+            raise ValueError("model: got one built in inference_mode(), expected one built before.")
+        # Autograd refuses tensors made in inference mode, and x may be used again after the layer.
         with target.register_forward_hook(cut):
             logits = model(x.clone() if x.is_inference() else x)
-        if not leaves:
-            hint = "in a compiled or traced model none does: expected the original"
-            raise ValueError(f"layer: got {name!r}, which did not run ({hint}), or one that runs.")
+        if leaf is None:
+            hint = "a layer of the forward pass; of a compiled or traced model pass the original"
+            raise ValueError(f"layer: got {name!r}, which did not run, expected {hint}.")
         check_tensor("model's output", logits, 2, "of logits (N, n_classes)", len(x))
         if classes is None:
             classes = logits.detach().argmax(1, keepdim=True)
         elif isinstance(classes, Sequence) and len(classes) > 1 and len(x) > 1:
             raise ValueError("classes: got a list for several pictures, expected a tensor (N, K).")
         chosen = _check_classes(classes, *logits.shape).to(logits.device)
-        gradients = _class_gradients(logits, chosen, leaves[0]) if logits.requires_grad else None
+        gradients = _class_gradients(logits, chosen, leaf) if logits.requires_grad else None
         if gradients is None:
             # The hook switched gradients on; a model may switch them off again.
-            cause = "nothing depends on it" if torch.is_grad_enabled() else "it is under no_grad()"
+            cause = "no logit depends on it" if torch.is_grad_enabled() else "it is under no_grad()"
             raise ValueError(f"layer: got {name!r}, but {cause}, expected one with a gradient.")
-        weights = gradients.mean(dim=(3, 4))
-        maps = torch.einsum("knc,nchw->nkhw", weights, leaves[0].detach()).relu_()
-    if not _is_finite(maps):  # A gradient is undefined, or half precision overflowed.
-        raise ValueError(f"layer: got NaN or inf in the map of {name!r}, expected finite values.")
-    return CamResult(maps, logits.detach(), chosen)
+    return leaf.detach(), gradients, logits.detach(), chosen
 
 
 def _class_gradients(logits: Tensor, classes: Tensor, leaf: Tensor) -> Tensor | None:
@@ -133,51 +148,46 @@ def _class_gradients(logits: Tensor, classes: Tensor, leaf: Tensor) -> Tensor | 
     one_hot = torch.nn.functional.one_hot(classes.T, logits.shape[1]).to(logits)
     options = {"retain_graph": len(one_hot) > 1, "allow_unused": True}
     if len(one_hot) > 1:
-        # A hook with .item(), anomaly detection, a custom backward: what cannot be batched says so
-        # in many ways. Then the classes go one by one, and an error of another kind shows there.
+        # Hooks with .item(), anomaly detection and custom backwards cannot be batched, and raise
+        # errors of many kinds. Then the classes go one by one; a genuine error is raised again.
         with contextlib.suppress(Exception):
-            batch = one_hot.clone()  # A backward may write into what it gets.
+            batch = one_hot.clone()  # A backward may change its argument in place.
             return torch.autograd.grad(logits, leaf, batch, is_grads_batched=True, **options)[0]
     rows = [torch.autograd.grad(logits, leaf, row, **options)[0] for row in one_hot]
     return None if rows[0] is None else torch.stack(rows)
 
 
-def _find_layer(model: Module, layer: Module | str) -> tuple[str, Module]:
-    if isinstance(layer, str) and layer:
-        with contextlib.suppress(AttributeError):
-            return layer, model.get_submodule(layer)
-    for name, module in model.named_modules():
-        if name and module is layer:
+def _find_layer(modules: dict[str, Module], layer: Module | str) -> tuple[str, Module]:
+    for name, module in modules.items():
+        # torch.compile puts `_orig_mod.` into the names.
+        if name and (module is layer or name.replace("_orig_mod.", "") == layer):
             return name, module
-    expected = f"a module of this model or its name: {[n for n, _ in model.named_children()]}"
+    expected = f"a module of this model or its name: {[n for n in modules if n and '.' not in n]}"
     raise ValueError(f"layer: got {layer!r:.60}, expected {expected}.")
 
 
 def _check_map(name: str, output: Any, x: Tensor) -> None:
     """Refuse what is not a feature map (N, C, h, w) of these pictures."""
     check_tensor(f"layer: output of {name!r}", output, 4, "(N, C, h, w)", len(x))
-    height, width = x.shape[2:]
-
-    def has_the_pictures_proportions(rows: int, columns: int) -> bool:
-        return abs(rows * width - columns * height) <= max(height, width)  # To within a cell.
-
-    a, b, c = output.shape[1:]
-    if has_the_pictures_proportions(a, b) and not has_the_pictures_proportions(b, c):
-        raise ValueError(f"layer: got {name!r}, which gives {tuple(output.shape)}, channels last.")
+    (height, width), cell = x.shape[2:], max(x.shape[2:])
+    # Whether dimensions 1 and 2, and 2 and 3, have the picture's proportions, to within a cell.
+    fits = [abs(a * width - b * height) <= cell for a, b in pairwise(output.shape[1:])]
+    if fits == [True, False]:
+        raise ValueError(f"layer: got {name!r}, {tuple(output.shape)}, which has channels last.")
 
 
 def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
     """(N, K) int64 from any of the three forms."""
     expected = f"an int, a list of ints or a tensor (N, K), N = {n}, from 0 to {n_classes - 1}"
     if isinstance(classes, Tensor):
-        if classes.dtype == torch.bool or classes.is_floating_point():
+        if "int" not in str(classes.dtype):
             raise TypeError(f"classes: got {classes.dtype}, expected {expected}.")
         chosen = classes.long().expand(n, 1) if classes.ndim == 0 else classes.long()
     else:
         row = list(classes) if isinstance(classes, Sequence) else [classes]
         if not all(isinstance(c, int | np.integer) and not isinstance(c, bool) for c in row):
             raise TypeError(f"classes: got {classes!r}, expected {expected}.")
-        # Huge ones would overflow; NumPy's would bring their own type.
+        # -1 for all that are out of range, of which huge ones would overflow; int() for NumPy's.
         chosen = torch.tensor([[int(c) if 0 <= c < n_classes else -1 for c in row]] * n)
     has_form = chosen.ndim == 2 and len(chosen) == n and chosen.numel()
     if not has_form or chosen.min() < 0 or chosen.max() >= n_classes:
@@ -186,9 +196,9 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
 
 
 def check_tensor(name: str, value: Any, ndim: int, form: str, n: int | None = None) -> None:
-    """Raise unless `value` is a finite floating tensor of `ndim` dimensions, N of them `n`.
+    """Raise unless `value` is a finite floating tensor with `ndim` dimensions and batch size `n`.
 
-    `form`, such as `"(N, C, h, w)"`, is what the message says was expected.
+    `form`, such as `"(N, C, h, w)"`, is what the message says was expected; any `n` if it is None.
     """
     expected = f"a floating tensor {form}" + (f", N = {n}" if n else "")
     if not isinstance(value, Tensor):
@@ -201,7 +211,7 @@ def check_tensor(name: str, value: Any, ndim: int, form: str, n: int | None = No
 
 
 def _is_finite(value: Tensor) -> bool:
-    """Whether all values are: their sum tells in one pass, unless huge ones add up to infinity."""
+    """Whether all values are finite; the sum is quicker, but huge values may add up to infinity."""
     return math.isfinite(value.detach().sum()) or bool(value.isfinite().all())
 
 
@@ -216,7 +226,7 @@ def normalize_map(heatmap: Map) -> Map:
 
     Raises:
         ValueError: NaN, inf or no pixels.
-        TypeError: what NumPy makes no array of numbers of.
+        TypeError: not an array of numbers, and nothing that NumPy can make one of.
     """
     if not isinstance(heatmap, Tensor):
         return normalize_map(torch.from_numpy(np.array(heatmap, order="C"))).numpy()
@@ -232,7 +242,7 @@ def normalize_map(heatmap: Map) -> Map:
 
 
 def as_array(values: Any) -> np.ndarray:
-    """What NumPy takes, and tensors of any precision and device, with or without a gradient."""
+    """An array of what NumPy takes, or of a tensor of any precision, device or gradient."""
     return np.asarray(values.detach().cpu().double() if isinstance(values, Tensor) else values)
 
 
@@ -254,8 +264,8 @@ def crop_box(heatmap: Any, size: Size, threshold: float = 0.5, margin: float = 0
     Args:
         heatmap: (h, w) tensor or array, not negative; its cells tile the picture.
         size: width and height of the picture in pixels, above 0, as `image.size`.
-        threshold: from this share of the maximum on, a cell belongs to the hottest part; in (0, 1].
-        margin: what is added on each side, as a share of the box's width and height; at least 0.
+        threshold: cells of at least this share of the maximum belong to the hottest part; (0, 1].
+        margin: added on each side, as a share of the box's width and height; at least 0.
 
     Returns:
         (left, upper, right, lower) in pixels, as `image.crop` takes it; never beyond the picture.
@@ -266,9 +276,8 @@ def crop_box(heatmap: Any, size: Size, threshold: float = 0.5, margin: float = 0
             range.
     """
     cells = as_heatmap(heatmap)
-    width, height = size
     if not (0 < threshold <= 1 and 0 <= margin < math.inf):
-        raise ValueError(f"threshold, margin: got {threshold}, {margin}, expected (0, 1], >= 0.")
+        raise ValueError(f"threshold, margin: got {threshold}, {margin}, expected (0, 1] and >= 0.")
     rows, columns = np.nonzero(cells >= threshold * cells.max())
 
     def span(indices: np.ndarray, count: int, pixels: int) -> tuple[int, int]:
@@ -276,6 +285,6 @@ def crop_box(heatmap: Any, size: Size, threshold: float = 0.5, margin: float = 0
         grow = margin * (last - first)
         return math.floor(max(0, first - grow)), math.ceil(min(pixels, last + grow))
 
-    left, right = span(columns, cells.shape[1], width)
-    upper, lower = span(rows, cells.shape[0], height)
+    left, right = span(columns, cells.shape[1], size[0])
+    upper, lower = span(rows, cells.shape[0], size[1])
     return left, upper, right, lower

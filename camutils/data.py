@@ -1,4 +1,4 @@
-"""Where the pictures and weights of the project lie, and files that appear whole or not at all."""
+"""The folder of the pictures and weights, and files that are written whole or not at all."""
 
 import contextlib
 import os
@@ -14,20 +14,20 @@ def data_path(*parts: str) -> Path:
         parts: the names below `data/`, as in `data_path("scenes", "elephants.jpg")`.
 
     Returns:
-        An absolute path. It need not exist, as the reader's own originals often do not.
+        An absolute path; what it names need not exist.
 
     Raises:
         FileNotFoundError: there is no `data/` beside the package and none in `CAMUTILS_DATA`.
     """
     folder = Path(os.environ.get("CAMUTILS_DATA") or Path(__file__).parents[1] / "data")
     if not folder.is_dir():
-        raise FileNotFoundError(f"CAMUTILS_DATA: {folder} is not a folder; use that of a clone.")
+        raise FileNotFoundError(f"CAMUTILS_DATA: got {folder}, expected the data/ of a clone.")
     return folder.resolve().joinpath(*parts)
 
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path to write to: it becomes `path` at the end, or vanishes on an exception."""
+    """A temporary path to write to: renamed to `path` at the end, deleted on an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         temporary = Path(folder, path.name)

@@ -1,4 +1,4 @@
-"""`python -m camutils.download vgg19 densenet201 elephants`: fetch once what `auto` then uses."""
+"""`python -m camutils.download vgg19 densenet201 elephants`: fetch weights and pictures once."""
 
 import argparse
 from pathlib import Path
@@ -34,7 +34,7 @@ def download_original(name: str) -> Path:
 def main(arguments: list[str] | None = None) -> int:
     """Download each name and say in one sentence what came of it; 1 if anything failed."""
     parser = argparse.ArgumentParser(prog="python -m camutils.download", description=__doc__)
-    parser.add_argument("names", nargs="+", metavar="name", help="a torchvision CNN; or elephants")
+    parser.add_argument("names", nargs="+", metavar="name", help="a torchvision CNN, or elephants")
     failed = 0
     for name in parser.parse_args(arguments).names:
         try:

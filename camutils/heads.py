@@ -20,7 +20,7 @@ class FitResult(NamedTuple):
 
 
 class GAPClassifier(nn.Module):
-    """Feature stack → global average pooling → one linear layer: the form that CAM asks for.
+    """Feature stack → global average pooling → one linear layer: the architecture that CAM needs.
 
     The stack is frozen: its parameters need no gradient, and it stays in eval mode when the rest
     is put into train mode, so that no batch norm or dropout changes it. Section 2 of Zhou et al.,
@@ -46,7 +46,7 @@ class GAPClassifier(nn.Module):
         self.features = features.eval().requires_grad_(False)
         first = next((m for m in features.modules() if isinstance(m, nn.Conv2d)), None)
         parameter = next(features.parameters(), torch.empty(0))
-        # A blank picture tells C for any kind of stack; deep ones leave nothing of a small one.
+        # C is found by a trial run, on 256 pixels: deep stacks shrink a small picture to nothing.
         blank = parameter.new_zeros(1, first.in_channels if first else 3, 256, 256)
         with torch.no_grad():
             activations = features(blank)
@@ -72,7 +72,7 @@ def extract_features(
     With the stack frozen its output never changes, so there is no reason to run it every epoch.
 
     Args:
-        features: (N, C_in, H, W) → (N, C, h, w); a copy of it runs, in eval mode.
+        features: (N, C_in, H, W) → (N, C, h, w); in train mode, a copy of it runs in eval mode.
         loader: batches of pictures and integer labels, as from a `DataLoader`.
         progress: show a tqdm bar.
 
@@ -83,7 +83,8 @@ def extract_features(
         ValueError: no batches, or activations that are not finite (N, C, h, w).
         TypeError: labels that are not integers.
     """
-    stack = copy.deepcopy(features).eval()  # The mode of the original is left alone.
+    is_training = any(module.training for module in features.modules())
+    stack = copy.deepcopy(features).eval() if is_training else features
     parameter = next(stack.parameters(), torch.empty(0))
     activations, labels = [], []
     with torch.inference_mode(False), torch.no_grad():
@@ -138,11 +139,11 @@ def fit_head(
     if epochs < 1:
         raise ValueError(f"epochs: got {epochs}, expected at least 1.")
     least, most = max(2, int(labels.max()) + 1), 2**28 // activations.shape[1]
-    if not least <= n_classes <= most:
+    if not least <= n_classes <= most:  # A label of 10^9, a slip, would ask for terabytes.
         raise ValueError(f"n_classes: got {n_classes}, expected {least} (labels) to {most} (size).")
     with torch.inference_mode(False), torch.enable_grad():
         pooled = activations.detach().float().mean((2, 3))
-        labels = labels.clone()  # Made in inference mode, they could not be trained on.
+        labels = labels.clone()  # Autograd refuses tensors made in inference mode.
         with torch.device("cpu"), Seeded(seed):
             head = nn.Linear(pooled.shape[1], n_classes).to(pooled.device)
         optimizer = torch.optim.Adam(head.parameters(), lr=lr, weight_decay=weight_decay)
@@ -156,7 +157,7 @@ def fit_head(
             history["loss"].append(loss.item())
             history["accuracy"].append((logits.argmax(1) == labels).float().mean().item())
     if not all(value.isfinite().all() for value in (loss, *head.parameters())):
-        raise ValueError(f"lr: got {lr}, with which the training diverged, expected a smaller one.")
+        raise ValueError(f"lr: got {lr}, with which training diverged, expected a smaller one.")
     return FitResult(head.eval(), history)
 
 
@@ -164,5 +165,5 @@ def _check_labels(name: str, labels: Tensor, n: int) -> Tensor:
     if not isinstance(labels, Tensor) or "int" not in str(labels.dtype):
         raise TypeError(f"{name}: got labels {labels!r:.60}, expected a tensor of integers.")
     if labels.shape != (n,) or labels.min() < 0:
-        raise ValueError(f"{name}: got labels {labels!r:.60}, expected {n} of them, from 0 on.")
+        raise ValueError(f"{name}: got labels {labels!r:.60}, expected {n}, none negative.")
     return labels.long()

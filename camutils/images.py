@@ -1,4 +1,4 @@
-"""Picture files of every kind to upright RGB pictures, one by one or as a data set."""
+"""Reading picture files of every kind as upright RGB, one by one or as a data set."""
 
 import contextlib
 import io
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 from torchvision.datasets import ImageFolder
 
-MAX_PIXELS = 89_000_000  # Just below where Pillow begins to warn; it refuses twice as many.
+MAX_PIXELS = 89_000_000  # Pillow warns from 89,478,485 on and refuses twice as many.
 HEIC = {b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1"}
 
 
@@ -41,7 +41,7 @@ def load_image(path: str | os.PathLike) -> Image.Image:
         with contextlib.suppress(Exception):  # A broken EXIF block does not spoil a good picture.
             ImageOps.exif_transpose(image, in_place=True)
         rgb = _to_srgb(image)
-    rgb.info = {}  # The orientation may still be there; the picture must not be turned twice.
+    rgb.info = {}  # An EXIF orientation left here would turn the picture again.
     return rgb
 
 
@@ -52,12 +52,12 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         path = path.expanduser()
         if path.exists() and not path.is_file():
             raise ValueError("a folder or a device, not a regular file")
-        # An open file, not its name: Pillow would map a TIFF into memory, and rotation scramble it.
+        # An open file: of a name, Pillow maps a TIFF into memory, and turning it scrambles it.
         with open(path, "rb") as file:
             opener = Image.open
             start = file.read(64)
             if start[4:12] in HEIC and b"avif" not in start:  # AVIF Pillow reads itself.
-                from pillow_heif import HeifImageFile  # Not registered: that would last.
+                from pillow_heif import HeifImageFile  # To register it would be for good.
 
                 opener = HeifImageFile
             file.seek(0)
@@ -68,9 +68,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                     raise ValueError(f"{image.width}x{image.height} is over {MAX_PIXELS:,} pixels")
                 yield image
     except Exception as error:  # On broken files Pillow's decoders raise nearly everything.
-        # Without `[Errno 2]` and the name of Pillow's reader object, which help nobody.
+        # Without Python's "[Errno 2]" and Pillow's " <_io.BufferedReader ...>".
         reason = (getattr(error, "strerror", None) or str(error) or repr(error)).partition(" <")[0]
-        form = "a whole picture file (JPEG, PNG, WebP, ..., HEIC after `pip install pillow-heif`)"
+        form = "a whole picture file (JPEG, PNG, WebP, ...; HEIC needs `pip install pillow-heif`)"
         got = f"{str(path)!r} could not be read: {reason}; expected {form}"
         raise ImageError(f"path: {got} of at most {MAX_PIXELS // 10**6} megapixels.") from error
 
@@ -88,11 +88,11 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB: what is transparent on white, grey of integers (16 bits) or floats scaled.
+    """Convert to 8-bit RGB: transparency on white, grey of 16 bits or floats scaled.
 
     Raises:
         TypeError: not a PIL picture.
-        ValueError: grey values beyond the range of their kind, or NaN.
+        ValueError: grey values out of range, or NaN.
     """
     if not isinstance(image, Image.Image):
         raise TypeError(f"image: got {type(image).__name__}, expected a PIL picture.")
@@ -110,7 +110,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     top, slack = 65535, 0.0
     if values.dtype.kind == "f":  # Resampling overshoots a little: 1.02 is still white.
         top, slack = (1, 0.1) if high <= 1.1 else (255, 25)
-    if not (low >= -slack and high <= top + slack):  # NaN fails too.
+    if not (low >= -slack and high <= top + slack):  # This way NaN is refused too.
         raise ValueError(f"image: got grey values from {low} to {high}, expected 0 to {top}.")
     if values.dtype.kind == "f":
         return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8))
@@ -152,16 +152,14 @@ class _ImageFolder(ImageFolder):
         # A hidden folder, such as `.ipynb_checkpoints`, is not a class.
         classes = sorted(path.name for path in Path(directory).glob("[!.]*") if path.is_dir())
         if len(classes) < 2:
-            raise ValueError(
-                f"root: got class folders {classes} in {directory}, expected at least two."
-            )
+            raise ValueError(f"root: got {directory} with {classes}, expected two or more folders.")
         return classes, {name: i for i, name in enumerate(classes)}
 
     def make_dataset(self, directory: str, class_to_idx: dict[str, int], **options: Any) -> list:
         folders = {index: Path(directory, name) for name, index in class_to_idx.items()}
         samples = [(str(f), i) for i in folders for f in _files(folders[i]) if self._is_picture(f)]
         if empty := [folders[i].name for i in folders.keys() - {i for _, i in samples}]:
-            raise ValueError(f"root: got no picture in {empty}, expected some.")
+            raise ValueError(f"root: got no pictures in {empty}, expected some in each folder.")
         return samples
 
     def _is_picture(self, path: Path) -> bool:
@@ -170,15 +168,15 @@ class _ImageFolder(ImageFolder):
                 if self.skip_broken:
                     to_rgb(image)  # All of it; otherwise the rest is checked when it is read.
         except ImageError as error:
-            if not self.skip_broken:
-                raise ImageError(f"root: skip_broken=True would leave out: {error}") from error
+            if not self.skip_broken or isinstance(error.__cause__, ImportError):
+                raise ImageError(f"root: {error} Or leave out such files: skip_broken.") from error
             self.skipped.append(path)
             return False
         return True
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files below a folder but hidden ones, in order; links are followed, a loop ends."""
+    """The files below a folder that are not hidden, sorted; follows links, survives loops."""
     visited = set()
     for directory, folders, names in os.walk(folder, followlinks=True):
         if (real := os.path.realpath(directory)) in visited:

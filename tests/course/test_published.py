@@ -67,7 +67,7 @@ def run(path, executed):
 def assert_the_real_one_answered(printed, network):
     """Fail if a notebook ran on another network, or on one without its weights."""
     assert f"{network} with torchvision's" in printed
-    assert "answers in its place" not in printed
+    assert "answers instead" not in printed
 
 
 def assert_measured(printed):
@@ -240,7 +240,7 @@ def test_a_notebook_that_fails_is_written_too(tmp_path):
     "printed",
     [
         "vgg19 with random weights (seed 0): untrained, its answers mean nothing.",
-        "vgg19 was asked for; vgg16_animals answers in its place.",
+        "vgg19 was asked for; vgg16_animals answers instead.",
         "vgg16 with torchvision's weights.",
     ],
 )

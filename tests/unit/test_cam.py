@@ -477,9 +477,9 @@ def skips_its_flat():
 
 # Model, layer, what the message says.
 WITHOUT_MAP = {
-    "train mode": (lambda: small_net().train(), "stack", "^model: got it in train mode"),
-    "dropout in train mode": (with_dropout_switched_on, "stack", "^model: got it in train mode"),
-    "inference mode": (made_in_inference_mode, "stack", "^model: got one made in inference_m"),
+    "train mode": (lambda: small_net().train(), "stack", "^model: got one in train mode"),
+    "dropout in train mode": (with_dropout_switched_on, "stack", "^model: got one in train mode"),
+    "inference mode": (made_in_inference_mode, "stack", "^model: got one built in inference_m"),
     "backbone under no_grad": (
         lambda: BackboneUnder(torch.no_grad).eval(),
         "backbone",
@@ -503,22 +503,22 @@ WITHOUT_MAP = {
     "gradient undefined": (
         dead_channel_under_l2_pooling,
         "after_0",
-        "^layer: got NaN or inf in the map of 'after_0'",
+        "^layer: got NaN or inf in its map",
     ),
     "half precision overflows": (
         overflows_half_precision,
         "after_0",
-        "^layer: got NaN or inf in the map of 'after_0'",
+        "^layer: got NaN or inf in its map",
     ),
     "layer leads nowhere": (
         lambda: small_net(Gives(torch.ones_like)),
         "stack",
-        "^layer: got 'stack', but nothing depends on it",
+        "^layer: got 'stack', but no logit depends on it",
     ),
     "layer is cut off": (
         lambda: small_net(Gives(torch.detach)),
         "stack",
-        "^layer: got 'stack', but nothing depends on it",
+        "^layer: got 'stack', but no logit depends on it",
     ),
     "layer did not run": (skips_its_flat, "flat", "^layer: got 'flat', which did not run"),
     "layer gives NaN": (
@@ -603,7 +603,9 @@ def convnext_tiny():
 @pytest.mark.parametrize("size", [(64, 64), (66, 90)])  # The latter in no whole cells.
 def test_channels_last_are_refused(make, layer, size):
     shape = rf"\(1, {size[0] // 4}, {size[1] // 4}, 24\)"
-    with pytest.raises(ValueError, match=rf"^layer: got '{layer}', .*{shape}, channels last"):
+    with pytest.raises(
+        ValueError, match=rf"^layer: got '{layer}', .*{shape}, which has channels last"
+    ):
         grad_cam(make(), layer, pictures(1, *size))
 
 
@@ -658,7 +660,7 @@ def test_a_compiled_model_gives_the_right_map_or_is_refused_after_an_ordinary_pa
         except ValueError as error:
             maps, said = expected, str(error)
     assert_maps_equal(maps, expected)
-    assert said is None or said.startswith("layer: got 'stack', which did not run (in a compiled")
+    assert said is None or "compiled" in said
 
 
 def with_nan(x):
@@ -721,7 +723,7 @@ def test_grad_cam_refuses_x_and_classes_that_it_cannot_use(arguments, error, wor
         (
             {"weight": torch.ones(5, 4096)},
             ValueError,
-            "^weight: got 4096 .*after global average pooling",
+            "^weight: got .*4096.*expected .n_classes, 4.",
         ),
         ({"weight": torch.full((5, 4), INF)}, ValueError, "^weight: got NaN or inf"),
         ({"classes": None}, TypeError, "^classes: got None"),

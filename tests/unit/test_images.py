@@ -383,7 +383,7 @@ def test_a_file_that_is_not_a_picture_is_named_or_skipped(tmp_path):
     class_folders(tmp_path, cat=1, dog=1)
     path = tmp_path / "cat" / "notes.txt"
     path.write_text("x")
-    with pytest.raises(ImageError, match=r"^root: skip_broken=True would .*notes.txt' could not"):
+    with pytest.raises(ImageError, match=r"^root: .*notes.txt' could not .*skip_broken"):
         image_folder(tmp_path)
     dataset = image_folder(tmp_path, skip_broken=True)
     assert len(dataset) == 2
@@ -429,10 +429,10 @@ def test_loops_of_links_end(tmp_path, in_threads):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, r"got class folders \[\] in .*, expected at least two"),
-        ({"cat": 1}, r"got class folders \['cat'\] in .*, expected at least two"),
-        ({"cat": 1, "dog": 0}, r"got no picture in \['dog'\]"),
-        (None, r"got class folders \[\] in .*nowhere, expected"),
+        ({}, r"got .* with \[\], expected two or more folders"),
+        ({"cat": 1}, r"got .* with \['cat'\], expected two or more folders"),
+        ({"cat": 1, "dog": 0}, r"got no pictures in \['dog'\]"),
+        (None, r"got .*nowhere with \[\], expected"),
     ],
 )
 def test_a_folder_without_two_classes_of_pictures_is_refused(tmp_path, files, message):

@@ -136,7 +136,7 @@ def test_an_overlay_of_no_opacity_is_the_picture_and_of_full_opacity_the_colours
         ({"heatmap": np.eye(2) * 1j}, ValueError, "heatmap: .*complex128, expected real"),
         ({"alpha": 40}, ValueError, r"alpha: got 40, expected a number in \[0, 1\]"),
         ({"alpha": np.nan}, ValueError, "alpha: got nan"),
-        ({"opacity": "odd"}, ValueError, "opacity: got 'odd', expected 'heat' or 'even'"),
+        ({"opacity": "odd"}, ValueError, "opacity: got 'odd', expected one of heat, even"),
         ({"colormap": "jett"}, ValueError, "'jett'.*jet"),
     ],
 )
@@ -204,12 +204,16 @@ def test_a_map_takes_the_proportions_of_the_first_photograph():
 @pytest.mark.parametrize(
     ("pictures", "options", "message"),
     [
-        ([], {}, r"pictures: got \[\], expected a list of at least one"),
+        ([], {}, r"pictures: got \[\], expected a list of pictures or maps"),
         (gradient(), {}, "pictures: got <PIL.*, expected a list"),
-        (np.eye(3), {}, r"pictures: got .*expected PIL pictures and maps \(h, w\)"),
+        (np.eye(4), {}, r"pictures: got .*expected PIL pictures and maps \(h, w\)"),
         (["a.png"], {}, r"pictures: got \['a.png'\], expected PIL pictures and maps"),
-        ([gradient()], {"titles": ["a", "b"]}, r"titles: got \['a', 'b'\], expected 1, one each"),
-        ([gradient()], {"titles": "a"}, "titles: got 'a', expected 1, one each"),
+        (
+            [gradient()],
+            {"titles": ["a", "b"]},
+            r"titles: got \['a', 'b'\], expected 1, one for each",
+        ),
+        ([gradient()], {"titles": "a"}, "titles: got 'a', expected 1, one for each"),
         ([gradient()], {"columns": 0}, "columns: got 0, expected at least 1"),
     ],
 )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from camutils import Classifier, grad_cam, normalize_map
+from camutils.cam import backpropagate
 
 from .answers import NORMALISED, checker, compare_letters, compare_tensor, read_number, read_tensor
 
@@ -113,24 +114,6 @@ def _weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
 
 
 def _activation_and_gradient(classifier: Classifier, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The target layer's activation for one picture and the gradient of its top logit, (C, h, w).
-
-    The forward pass starts anew from the activation, so that it does not matter whether the
-    layers before the target need gradients and whether those after it write in place.
-    """
-    top = grad_cam(classifier.model, classifier.target_layer, x).classes[0, 0]
-    kept: list[Tensor] = []
-
-    def start_anew(module: nn.Module, args: object, output: Tensor) -> Tensor:
-        kept[:] = [output.detach().requires_grad_()]
-        return kept[0].clone()
-
-    layer = classifier.model.get_submodule(classifier.target_layer)
-    handle = layer.register_forward_hook(start_anew)
-    try:
-        with torch.inference_mode(False), torch.enable_grad():
-            logit = classifier.model(x.clone())[0, top]
-            (gradient,) = torch.autograd.grad(logit, kept[0])
-    finally:
-        handle.remove()
-    return kept[0].detach()[0], gradient[0]
+    """The target layer's activation for one picture and the gradient of its top logit, (C, h, w)."""
+    activations, gradients, *_ = backpropagate(classifier.model, classifier.target_layer, x, None)
+    return activations[0], gradients[0, 0]
