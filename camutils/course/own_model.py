@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from PIL import ImageDraw
+from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from camutils import (
@@ -18,6 +18,7 @@ from camutils import (
 )
 
 from .figures import add_colour_bar, show_figure
+from .masks import photograph_mask
 
 
 class BackboneUnderNoGrad(nn.Module):
@@ -63,7 +64,8 @@ def show_mistakes(classifier: Classifier, path: Path, label: str) -> None:
         show_images(attempts, ["A", "B", "C"]),
         "06-mistakes",
         f"Three attempts to show where {classifier.name} sees the class {label}, with one "
-        "mistake each; every map scaled by itself, the frame is to be the crop.",
+        "mistake each. Each map is scaled to its own minimum and maximum; the white frame marks "
+        "the intended crop.",
         [path],
         alt="The same photograph three times in grey, the animal at its left edge: twice under "
         "a heat map, once under a heat map and a white frame.",
@@ -71,20 +73,41 @@ def show_mistakes(classifier: Classifier, path: Path, label: str) -> None:
     )
 
 
+def keep_region(photo: Image.Image, region: Tensor) -> Image.Image:
+    """The photograph where the region (h, w) is 1, and a dark shade of it where it is 0."""
+    levels = (64 + 191 * region).byte().numpy()
+    mask = Image.fromarray(levels).resize(photo.size)
+    return Image.composite(photo, Image.new("RGB", photo.size), mask)
+
+
 def show_on_one_scale(
-    path: Path, maps: Mapping[str, Tensor], unit: str, name: str, caption: str, alt: str
+    path: Path,
+    panels: Mapping[str, Image.Image | Tensor],
+    unit: str,
+    name: str,
+    caption: str,
+    alt: str,
+    columns: int = 3,
 ) -> None:
-    """A photograph and maps of it, cell by cell, on one scale with a colour bar.
+    """Maps of a photograph, cell by cell, on one scale, with its animal's outline in white.
 
     Args:
-        path: the photograph.
-        maps: (h, w) each, not negative, by their titles.
+        path: the photograph; it has a mask.
+        panels: by their titles: pictures, and maps (h, w) that are not negative.
         unit: what the values are, beside the colour bar.
         name: of the figure, as in `show_figure`.
         caption: as in `show_figure`.
         alt: as in `show_figure`.
+        columns: of the grid of panels.
     """
-    figure = show_images([load_image(path), *maps.values()], ["photograph", *maps])
-    highest = torch.stack(list(maps.values())).max().item()
-    add_colour_bar(figure, (0, highest or 1), unit)
+    figure = show_images(list(panels.values()), list(panels), columns=columns)
+    animal = photograph_mask(path)
+    for axes, panel in zip(figure.axes, panels.values(), strict=True):
+        if isinstance(panel, Tensor):
+            h, w = panel.shape
+            extent = (-0.5, w - 0.5, -0.5, h - 0.5)
+            line = {"colors": "white", "linewidths": 0.8}
+            axes.contour(animal, [0.5], extent=extent, **line)
+    maps = [panel for panel in panels.values() if isinstance(panel, Tensor)]
+    add_colour_bar(figure, (0, torch.stack(maps).max().item() or 1), unit)
     show_figure(figure, name, caption, [path], alt=alt, changes="")

@@ -114,6 +114,6 @@ def _weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
 
 
 def _activation_and_gradient(classifier: Classifier, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The target layer's activation and the gradient of the top logit, of one picture, (C, h, w)."""
+    """The target layer's activation for one picture and its top logit's gradient, (C, h, w)."""
     activations, gradients, *_ = backpropagate(classifier.model, classifier.target_layer, x, None)
     return activations[0], gradients[0, 0]
