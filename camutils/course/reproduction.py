@@ -19,7 +19,7 @@ PAGE = NOTEBOOKS / "reproduction.md"
 COMMAND = ".venv/bin/pytest tests/course/test_published.py --pretrained"
 DOWNLOAD = ".venv/bin/python -m camutils.download"
 HERE, STAND_IN = "reproduced here", "reproduced on a stand-in"
-CONNECTION, CANNOT = "needs a connection", "cannot be"
+CONNECTION, CANNOT = "needs a connection", "cannot be reproduced"
 OTHER_ORDER = "measured, in another order"  # Of a figure that somebody has measured.
 STATES = {
     HERE: "the step itself was carried out here, on pictures of our own; where weights count, the "
@@ -60,7 +60,7 @@ QUESTION = (
     Row(
         "VGG16's layers, as the question prints them",
         HERE,
-        f"{VGG16}; its three linear layers are untrained, of which only the shapes count",
+        f"{VGG16}; its three linear layers are untrained, and only their shapes count",
         (Place(CAM_01, "print(vgg.avgpool, vgg.classifier"),),
     ),
     Row(
@@ -296,7 +296,7 @@ ARTICLE_GRAD_CAM = (
     Row(
         "The iguana that is an alligator: its map lies on the animal and on the photographer",
         CANNOT,
-        "the picture is one of ImageNet's, which one is not said",
+        "the picture is one of ImageNet's; the article does not say which",
     ),
     Row("The heat map of the cropped iguana", CANNOT, "neither picture nor crop is at hand"),
     Row(
@@ -477,7 +477,7 @@ def table() -> str:
         "",
         "<!-- Written by `python -m camutils.course.reproduction`: change the table there. -->",
         "",
-        f"The steps that we find in the four sources ({len(rows)}) and each figure that they print "
+        f"The steps that we find in the four sources ({len(rows)}) and each logit that they print "
         f"({len(published_figures())}), and what became of it here. The steps:",
         "",
         "| state | steps | it means |",

@@ -32,7 +32,7 @@ def look_at_crop(
         label: one of the classifier's categories, or `FIRST` for its first answer.
 
     Returns:
-        A JPEG of the picture with a frame beside the crop with its map, scaled by itself; and a
+        A JPEG of the picture with a frame beside the crop with its map, on its own scale; and a
         line with the top three answers and, for a class that was chosen, its probability.
 
     Raises:

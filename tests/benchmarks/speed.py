@@ -135,16 +135,17 @@ def main(arguments: list[str] | None = None) -> None:
     print(
         f"{peers}, {options.threads} thread(s), {options.clock} clock, torch {torch.__version__}, "
         "float32, 224x224 pictures on the CPU. The classes are the network's first answers, found "
-        "outside the time and given to every method alike; each method is constructed outside the "
-        "time."
+        "before the clock starts and given to every method alike; each method is constructed "
+        "before it starts, too."
     )
     if options.only != "grow":
         print("\n### Time as a multiple of the forward pass: median (quartiles)\n")
         header = ["network, task", "forward pass", "forward again", "camutils", *PEERS, "rounds"]
         print(markdown(header, in_new_processes(compare, options)))
         print(
-            "\nBold: the smallest median of the row, and those that noise does not tell from it "
-            "(no farther off than the quartiles of the forward pass against itself are apart)."
+            "\nBold: the smallest median of the row, and those that differ from it by no more "
+            "than noise (no farther off than the quartiles of the forward pass against itself are "
+            "apart)."
         )
     if options.only != "compare":
         print("\n### How it grows: multiple of the forward pass of the same batch\n")

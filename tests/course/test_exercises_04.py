@@ -31,7 +31,7 @@ def cam(rank):
         (["a", "c", "f"], "Right"),
         ({"a", "cf"}, "Right"),
         ("ac", "1 more"),
-        ("acdf", "1 of them too far"),
+        ("acdf", "also 1 too far"),
         ("ab", "2 missing, 1 too far"),
         ("", "3 more"),
         ("xyz", "letters from a to f"),

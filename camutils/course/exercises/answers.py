@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 RIGHT = "Right."
-NORMALISED = "The right map, but normalised; it was asked for as it is."
+NORMALISED = "The right map, but normalised; leave its values as they are."
 
 
 class AnswerError(Exception):

@@ -50,7 +50,7 @@ def check_02_3(answer: Any, cam: Tensor) -> str:
         (hottest / cells, "Right: its share of the mean, and that is exact."),
         (hottest, "That is the cell itself. The logit is the mean of the cells, not their sum."),
         (-hottest / cells, "The size is right; a positive number was asked for."),
-        (hottest / cam.sum().item(), "That is its share of the map. By how much, not how large?"),
+        (hottest / cam.sum().item(), "That is its share of the map. How far does the logit fall?"),
     ]
     right = (words for value, words in sentences if abs(fall - value) <= 0.01 * abs(value))
     return next(right, "Not that number. What becomes of the mean if one of the cells is zero?")
@@ -79,8 +79,8 @@ def check_02_4(answer: Any, classifier: Classifier, x: Tensor) -> str:
 def check_02_5(answer: Any) -> str:
     """Which of four sentences the map of a difference of two logits carries, as letters."""
     refused = {
-        "b": "Not b: blue says that these cells raise the tusker's logit more. Whether they raise "
-        "or lower the other one's, the difference does not tell.",
+        "b": "Not b: blue says that these cells raise the tusker's logit more. The map does not "
+        "tell whether they raise or lower the other one's.",
         "c": "Not c: that is a prediction about another picture. It is worth testing, and the next "
         "cells do.",
     }

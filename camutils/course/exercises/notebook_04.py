@@ -29,11 +29,11 @@ def check_04_1(answer: Any, off: Tensor) -> str:
     near = {a for a, pixels in zip(letters, off.tolist(), strict=True) if pixels <= TOLERANCE}
     missing, wrong = len(near - chosen), len(chosen - near)
     if not missing and not wrong:
-        return "Right: there, and nowhere else, the circle reaches the animal."
+        return "Right: in these, and in no others, the circle reaches the animal."
     if not wrong:
         return f"Not yet: all yours are hits, but there are {missing} more."
     if not missing:
-        return f"Not yet: all hits are among yours, but {wrong} of them too far off."
+        return f"Not yet: you have all the hits, and also {wrong} too far off."
     return f"Not yet: {missing} missing, {wrong} too far off. Does the circle reach the outline?"
 
 
@@ -53,7 +53,7 @@ def check_04_2(answer: Any, differences: Tensor) -> str:
         return "Not yet: that is the root of the number. Square it."
     if number < right:
         return "Not yet: with so few the interval is wider than that."
-    return "Not yet: so many are not needed."
+    return "Not yet: that many are not needed."
 
 
 @checker
@@ -83,7 +83,7 @@ def check_04_4(answer: Any, swapped: Sequence[int]) -> str:
     words = _read_words(answer, len(rows))
     hits = sum(word == row for word, row in zip(words, rows, strict=True))
     if hits == len(rows):
-        return "Right: averaged, the heat spreads to where only some cells of a channel counted."
+        return "Right: with one weight per channel, cells that did not count light up as well."
     if hits == 0:
         return "Not yet: in none of the pairs. Which of the two lights up more beside the animal?"
     return f"Not yet: {hits} of {len(rows)} are right. Look for heat far from the animal."

@@ -70,7 +70,7 @@ def check_05_4(answer: Any) -> str:
     sentences = {
         "a": "Not A alone: what place would you name, and what would you cover?",
         "b": "Right: B names a place that can be covered. The other two name none, and one of "
-        "them is as wrong.",
+        "them comes from networks that are just as wrong.",
         "c": "Not C alone: what place would you name, and what would you cover?",
         "ab": "Only one of these two has a place that you could cover.",
         "ac": "Neither has a place that you could cover.",
