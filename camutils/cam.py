@@ -49,6 +49,8 @@ def class_activation_map(features: Tensor, weight: Tensor, classes: Classes) -> 
         # As after global average pooling: one weight for each feature map.
         raise ValueError(f"weight: got {weight.shape}, expected (n_classes, {features.shape[1]}).")
     chosen = _check_classes(classes, len(features), len(weight)).to(weight.device)
+    # Autograd refuses tensors made in inference mode.
+    features = features.clone() if features.is_inference() else features
     return torch.einsum("nkc,nchw->nkhw", weight[chosen], features)
 
 
@@ -58,10 +60,9 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
     The weight of a feature map is the mean gradient of the class's logit over it (equation 1 of
     Selvaraju et al., Grad-CAM, ICCV 2017), the map the ReLU of the weighted sum (equation 2).
 
-    Two things it cannot see: a use of the layer's output that bypasses its return value does not
-    count, and channels last are recognised only by comparing the output's shape with the
-    picture's, so that (N, h, h, h) passes as a map. A model that changes its input in place
-    changes x, as in any forward pass.
+    Two limits: only the layer's return value counts, not other uses of its output; and channels
+    last are recognised by comparing its shape with the picture's, so that (N, h, h, h) passes as
+    a map. A model that changes its input in place changes x, as in any forward pass.
 
     Args:
         model: in eval mode, (N, C, H, W) → logits (N, n_classes).
@@ -81,7 +82,7 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
             layer, one that did not run, that gives no (N, C, h, w) map of these pictures or from
             which no gradient reaches the logits; x or classes out of their range; an output that
             is not finite logits (N, n_classes); a map that is not finite.
-        TypeError: x, the layer's output or the model's is no tensor, classes are not integers.
+        TypeError: x, the layer's or the model's output is not a tensor, or classes not integers.
     """
     with torch.inference_mode(False), torch.no_grad():
         activations, gradients, logits, chosen = backpropagate(model, layer, x, classes)
@@ -120,14 +121,14 @@ def backpropagate(model: Module, layer: Module | str, x: Tensor, classes: Classe
         return leaf.clone()
 
     with torch.inference_mode(False), torch.no_grad():
-        # The first parameter is enough: asking all of a deep network takes a millisecond.
+        # The first parameter will do: checking all of a deep network's takes a millisecond.
         if next(model.parameters(), torch.empty(0)).is_inference():
             raise ValueError("model: got one built in inference_mode(), expected one built before.")
         # Autograd refuses tensors made in inference mode, and x may be used again after the layer.
         with target.register_forward_hook(cut):
             logits = model(x.clone() if x.is_inference() else x)
         if leaf is None:
-            hint = "a layer of the forward pass; of a compiled or traced model pass the original"
+            hint = "one that does; for a compiled or traced model, pass the original"
             raise ValueError(f"layer: got {name!r}, which did not run, expected {hint}.")
         check_tensor("model's output", logits, 2, "of logits (N, n_classes)", len(x))
         if classes is None:
@@ -137,7 +138,7 @@ def backpropagate(model: Module, layer: Module | str, x: Tensor, classes: Classe
         chosen = _check_classes(classes, *logits.shape).to(logits.device)
         gradients = _class_gradients(logits, chosen, leaf) if logits.requires_grad else None
         if gradients is None:
-            # The hook switched gradients on; a model may switch them off again.
+            # Gradients have been on since the hook, unless the model switched them off.
             cause = "no logit depends on it" if torch.is_grad_enabled() else "it is under no_grad()"
             raise ValueError(f"layer: got {name!r}, but {cause}, expected one with a gradient.")
     return leaf.detach(), gradients, logits.detach(), chosen
@@ -169,9 +170,9 @@ def _find_layer(modules: dict[str, Module], layer: Module | str) -> tuple[str, M
 def _check_map(name: str, output: Any, x: Tensor) -> None:
     """Refuse what is not a feature map (N, C, h, w) of these pictures."""
     check_tensor(f"layer: output of {name!r}", output, 4, "(N, C, h, w)", len(x))
-    (height, width), cell = x.shape[2:], max(x.shape[2:])
-    # Whether dimensions 1 and 2, and 2 and 3, have the picture's proportions, to within a cell.
-    fits = [abs(a * width - b * height) <= cell for a, b in pairwise(output.shape[1:])]
+    (height, width), slack = x.shape[2:], max(x.shape[2:])
+    # Do dimensions 1 and 2, and 2 and 3, have the picture's proportions, give or take a cell?
+    fits = [abs(a * width - b * height) <= slack for a, b in pairwise(output.shape[1:])]
     if fits == [True, False]:
         raise ValueError(f"layer: got {name!r}, {tuple(output.shape)}, which has channels last.")
 
@@ -187,7 +188,7 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
         row = list(classes) if isinstance(classes, Sequence) else [classes]
         if not all(isinstance(c, int | np.integer) and not isinstance(c, bool) for c in row):
             raise TypeError(f"classes: got {classes!r}, expected {expected}.")
-        # -1 for all that are out of range, of which huge ones would overflow; int() for NumPy's.
+        # Out of range becomes -1, since a huge int would overflow; int() for NumPy's integers.
         chosen = torch.tensor([[int(c) if 0 <= c < n_classes else -1 for c in row]] * n)
     has_form = chosen.ndim == 2 and len(chosen) == n and chosen.numel()
     if not has_form or chosen.min() < 0 or chosen.max() >= n_classes:
@@ -226,7 +227,7 @@ def normalize_map(heatmap: Map) -> Map:
 
     Raises:
         ValueError: NaN, inf or no pixels.
-        TypeError: not an array of numbers, and nothing that NumPy can make one of.
+        TypeError: neither an array of numbers nor anything that NumPy can turn into one.
     """
     if not isinstance(heatmap, Tensor):
         return normalize_map(torch.from_numpy(np.array(heatmap, order="C"))).numpy()
@@ -235,14 +236,14 @@ def normalize_map(heatmap: Map) -> Map:
     if not _is_finite(heatmap):
         raise ValueError("heatmap: got NaN or inf, expected finite values.")
     heatmap = heatmap / 1  # Integers become floats.
-    # The span of two huge values overflows, that of their halves does not; tiny ones stay exact.
+    # Maps above 1 are halved: the span of huge values would overflow. Small ones stay exact.
     safe = heatmap / (1 + (heatmap.amax((-2, -1), keepdim=True) > 1))
     low, high = safe.amin((-2, -1), keepdim=True), safe.amax((-2, -1), keepdim=True)
     return (safe - low) / torch.where(low < high, high - low, 1)
 
 
 def as_array(values: Any) -> np.ndarray:
-    """An array of what NumPy takes, or of a tensor of any precision, device or gradient."""
+    """A NumPy array of whatever NumPy takes, or of any tensor, with or without a gradient."""
     return np.asarray(values.detach().cpu().double() if isinstance(values, Tensor) else values)
 
 

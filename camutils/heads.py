@@ -157,7 +157,7 @@ def fit_head(
             history["loss"].append(loss.item())
             history["accuracy"].append((logits.argmax(1) == labels).float().mean().item())
     if not all(value.isfinite().all() for value in (loss, *head.parameters())):
-        raise ValueError(f"lr: got {lr}, with which training diverged, expected a smaller one.")
+        raise ValueError(f"lr: got {lr}, and training diverged, expected a smaller one.")
     return FitResult(head.eval(), history)
 
 
@@ -165,5 +165,5 @@ def _check_labels(name: str, labels: Tensor, n: int) -> Tensor:
     if not isinstance(labels, Tensor) or "int" not in str(labels.dtype):
         raise TypeError(f"{name}: got labels {labels!r:.60}, expected a tensor of integers.")
     if labels.shape != (n,) or labels.min() < 0:
-        raise ValueError(f"{name}: got labels {labels!r:.60}, expected {n}, none negative.")
+        raise ValueError(f"{name}: got labels {labels!r:.60}, expected {n} labels, none negative.")
     return labels.long()

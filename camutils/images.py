@@ -52,12 +52,12 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         path = path.expanduser()
         if path.exists() and not path.is_file():
             raise ValueError("a folder or a device, not a regular file")
-        # An open file: of a name, Pillow maps a TIFF into memory, and turning it scrambles it.
+        # Opened here: given a name, Pillow memory-maps a TIFF, and rotating it then scrambles it.
         with open(path, "rb") as file:
             opener = Image.open
             start = file.read(64)
             if start[4:12] in HEIC and b"avif" not in start:  # AVIF Pillow reads itself.
-                from pillow_heif import HeifImageFile  # To register it would be for good.
+                from pillow_heif import HeifImageFile  # Registering it would be permanent.
 
                 opener = HeifImageFile
             file.seek(0)
@@ -109,7 +109,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     low, high = values.min(), values.max()
     top, slack = 65535, 0.0
     if values.dtype.kind == "f":  # Resampling overshoots a little: 1.02 is still white.
-        top, slack = (1, 0.1) if high <= 1.1 else (255, 25)
+        top, slack = (1, 0.25) if high <= 1.25 else (255, 64)
     if not (low >= -slack and high <= top + slack):  # This way NaN is refused too.
         raise ValueError(f"image: got grey values from {low} to {high}, expected 0 to {top}.")
     if values.dtype.kind == "f":
@@ -130,7 +130,7 @@ def image_folder(
         root: holds one folder per class, each with its pictures; hidden files do not count.
         transform: applied to each picture, such as a network's `preprocess`.
         skip_broken: leave out files that are not pictures (they are listed in `.skipped`) instead
-            of raising. Every file is decoded once to find out.
+            of raising. Every file is decoded once to find out. HEIC still needs pillow-heif.
 
     Returns:
         torchvision's `ImageFolder`, reading through `load_image`; `.skipped` lists the files that
@@ -169,7 +169,7 @@ class _ImageFolder(ImageFolder):
                     to_rgb(image)  # All of it; otherwise the rest is checked when it is read.
         except ImageError as error:
             if not self.skip_broken or isinstance(error.__cause__, ImportError):
-                raise ImageError(f"root: {error} Or leave out such files: skip_broken.") from error
+                raise ImageError(f"root: {error} skip_broken leaves out what is broken.") from error
             self.skipped.append(path)
             return False
         return True

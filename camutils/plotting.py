@@ -125,7 +125,7 @@ def show_images(
     titles = [""] * len(pictures) if titles is None else titles
     columns = len(pictures) if columns is None else columns
     if isinstance(titles, str) or len(titles) != len(pictures):
-        raise ValueError(f"titles: got {titles!r:.60}, expected {len(pictures)}, one for each.")
+        raise ValueError(f"titles: got {titles!r:.60}, expected {len(pictures)}, one per picture.")
     if columns < 1:
         raise ValueError(f"columns: got {columns}, expected at least 1.")
     cell = width / columns
@@ -135,7 +135,7 @@ def show_images(
         raise ValueError(f"pictures: got {pictures!r:.60}, expected PIL pictures and maps (h, w).")
     leader = next((array for array in arrays if array.ndim == 3), arrays[0])
     shapes = [array.shape if array.ndim == 3 else leader.shape for array in arrays]
-    # A row is as high as its highest picture, but a cell no higher than wide: strips stay small.
+    # A row is as high as its tallest picture, but never higher than a cell is wide.
     ratios = [min(shape[0] / shape[1], 1) for shape in shapes]
     rows = [max(ratios[i : i + columns]) for i in range(0, len(ratios), columns)]
     lines = max(title.count("\n") + bool(title) for title in titles)

@@ -200,6 +200,14 @@ def test_class_activation_map_takes_a_list_for_any_number_of_pictures():
     assert torch.equal(class_activation_map(features, weight, [2, 0]), features[:, [2, 0]])
 
 
+def test_class_activation_map_takes_features_made_in_inference_mode():
+    with torch.inference_mode():
+        features = pictures(2).clone()
+    weight = torch.ones(1, 3, requires_grad=True)
+    expected = features.sum(1, keepdim=True)
+    torch.testing.assert_close(class_activation_map(features, weight, 0).detach(), expected)
+
+
 def test_the_layer_may_be_a_module_or_its_dotted_name():
     net, x = small_net(), pictures()
     assert torch.equal(grad_cam(net, net.stack[1], x, 2).maps, grad_cam(net, "stack.1", x, 2).maps)

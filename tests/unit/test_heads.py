@@ -161,7 +161,7 @@ PICTURES, LABELS = torch.zeros(2, 3, 32, 32), torch.tensor([0, 1])
         ([(PICTURES[0], LABELS)], ValueError, r"^loader: got \(3, 32, 32\) .*\(N, C, H, W\)"),
         ([(PICTURES + NAN, LABELS)], ValueError, "^loader: got NaN or inf"),
         ([([0.0], LABELS)], TypeError, "^loader: got list, .*tensor"),
-        ([(PICTURES, LABELS[:1])], ValueError, r"^loader: got labels .*expected 2, none"),
+        ([(PICTURES, LABELS[:1])], ValueError, r"^loader: got labels .*expected 2 labels, none"),
         ([(PICTURES, LABELS - 1)], ValueError, "^loader: got labels .*none negative"),
         ([(PICTURES, LABELS / 2)], TypeError, "^loader: got labels .*a tensor of integers"),
         ([(PICTURES, ["cat", "dog"])], TypeError, r"^loader: got labels \['cat', 'dog'\], expect"),
@@ -287,7 +287,7 @@ def test_weight_decay_makes_the_weights_smaller(clusters):
         (
             {"labels": torch.zeros(59).long()},
             ValueError,
-            r"^labels: got labels .*, expected 60, none",
+            r"^labels: got labels .*, expected 60 labels, none",
         ),
         (
             {"labels": torch.arange(60) % 3 - 1},
@@ -305,7 +305,7 @@ def test_weight_decay_makes_the_weights_smaller(clusters):
         ({"n_classes": 2}, ValueError, r"^n_classes: got 2, expected 3 \(labels\)"),
         ({"epochs": 0}, ValueError, "^epochs: got 0, expected at least 1"),
         ({"epochs": 2.5}, TypeError, "integer"),
-        ({"lr": 1e30}, ValueError, r"^lr: got 1e\+30, with which training diverged"),
+        ({"lr": 1e30}, ValueError, r"^lr: got 1e\+30, and training diverged"),
     ],
 )
 def test_what_gives_no_head_is_refused(clusters, changes, error, words):

@@ -89,7 +89,7 @@ def test_a_transparent_shade_of_sixteen_bits_becomes_white(tmp_path):
     ("values", "expected"),
     [
         ([-0.03, 0.5, 1.02], [0, 128, 255]),
-        ([0, 1.02, 1.09], [0, 255, 255]),
+        ([0, 1.02, 1.2], [0, 255, 255]),  # Lanczos at a corner.
         ([-3, 128, 258], [0, 128, 255]),
     ],
 )

@@ -190,6 +190,8 @@ def test_a_classifiers_grad_cam_is_that_of_its_target_layer(classifier, elephant
     x = network.preprocess(elephants)[None]
     expected = grad_cam(network.model, "features", x, [386, 101])
     assert result.maps.shape == (1, 2, 7, 7)
+    # Its first activation has a name of its own, which the last one does not share.
+    assert grad_cam(network.model, "features.2", x).maps.shape == (1, 1, 112, 112)
     assert torch.equal(result.maps, expected.maps)
     assert network.grad_cam(elephants).classes.tolist() == [[386]]
 

@@ -211,9 +211,9 @@ def test_a_map_takes_the_proportions_of_the_first_photograph():
         (
             [gradient()],
             {"titles": ["a", "b"]},
-            r"titles: got \['a', 'b'\], expected 1, one for each",
+            r"titles: got \['a', 'b'\], expected 1, one per picture",
         ),
-        ([gradient()], {"titles": "a"}, "titles: got 'a', expected 1, one for each"),
+        ([gradient()], {"titles": "a"}, "titles: got 'a', expected 1, one per picture"),
         ([gradient()], {"columns": 0}, "columns: got 0, expected at least 1"),
     ],
 )
