@@ -84,12 +84,12 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
             is not finite logits (N, n_classes); a map that is not finite.
         TypeError: x, the layer's or the model's output is not a tensor, or classes not integers.
     """
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False):
         activations, gradients, logits, chosen = backpropagate(model, layer, x, classes)
         weights = gradients.mean((3, 4))
         maps = torch.einsum("knc,nchw->nkhw", weights, activations).relu_()
     if not _is_finite(maps):  # A gradient is undefined, or half precision overflowed.
-        raise ValueError("layer: got NaN or inf in its map, expected finite values.")
+        raise ValueError(f"layer: got NaN or inf in the map of {layer!r:.60}, expected none.")
     return CamResult(maps, logits, chosen)
 
 
@@ -161,7 +161,7 @@ def _class_gradients(logits: Tensor, classes: Tensor, leaf: Tensor) -> Tensor | 
 def _find_layer(modules: dict[str, Module], layer: Module | str) -> tuple[str, Module]:
     for name, module in modules.items():
         # torch.compile puts `_orig_mod.` into the names.
-        if name and (module is layer or name.replace("_orig_mod.", "") == layer):
+        if name and (module is layer or layer in (name, name.replace("_orig_mod.", ""))):
             return name, module
     expected = f"a module of this model or its name: {[n for n in modules if n and '.' not in n]}"
     raise ValueError(f"layer: got {layer!r:.60}, expected {expected}.")

@@ -119,7 +119,7 @@ def show_images(
         ValueError: no list of pictures and maps, a number of titles that is not theirs, or fewer
             than one column.
     """
-    is_one = isinstance(pictures, Image.Image) or getattr(pictures, "shape", (0,))[-1] == 3
+    is_one = isinstance(pictures, Image.Image) or getattr(pictures, "shape", ())[2:] == (3,)
     if is_one or len(pictures) < 1:  # An array of RGB would be drawn as maps, one for each row.
         raise ValueError(f"pictures: got {pictures!r:.60}, expected a list of pictures or maps.")
     titles = [""] * len(pictures) if titles is None else titles

@@ -50,13 +50,14 @@ def show_outlined(
     figure = show_images(pictures, titles, columns=columns, width=width)
     for axes, mask in zip(figure.axes, masks, strict=False):
         axes.title.set_size(font_size)
-        _draw_outline(axes, as_array(mask), colour)
+        draw_outline(axes, as_array(mask), colour)
     for axes, mask, peak in zip(figure.axes, masks, peaks, strict=False):
         _draw_peak(axes, as_array(mask).shape, peak, radius)
     return figure
 
 
-def _draw_outline(axes: Axes, mask: np.ndarray, colour: str) -> None:
+def draw_outline(axes: Axes, mask: np.ndarray, colour: str) -> None:
+    """Draw the outline of a mask over the picture or map of `axes`, in whatever resolution."""
     left, right, bottom, top = axes.images[0].get_extent()
     if mask.any() and not mask.all():
         axes.contour(mask, [0.5], extent=(left, right, top, bottom), colors=colour, linewidths=0.8)

@@ -18,6 +18,7 @@ from camutils import (
 )
 
 from .figures import add_colour_bar, show_figure
+from .judging import draw_outline
 from .masks import photograph_mask
 
 
@@ -104,10 +105,7 @@ def show_on_one_scale(
     animal = photograph_mask(path)
     for axes, panel in zip(figure.axes, panels.values(), strict=True):
         if isinstance(panel, Tensor):
-            h, w = panel.shape
-            extent = (-0.5, w - 0.5, -0.5, h - 0.5)
-            line = {"colors": "white", "linewidths": 0.8}
-            axes.contour(animal, [0.5], extent=extent, **line)
+            draw_outline(axes, animal, "white")
     maps = [panel for panel in panels.values() if isinstance(panel, Tensor)]
     add_colour_bar(figure, (0, torch.stack(maps).max().item() or 1), unit)
     show_figure(figure, name, caption, [path], alt=alt, changes="")

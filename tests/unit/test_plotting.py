@@ -206,7 +206,8 @@ def test_a_map_takes_the_proportions_of_the_first_photograph():
     [
         ([], {}, r"pictures: got \[\], expected a list of pictures or maps"),
         (gradient(), {}, "pictures: got <PIL.*, expected a list"),
-        (np.eye(4), {}, r"pictures: got .*expected PIL pictures and maps \(h, w\)"),
+        (np.eye(3), {}, r"pictures: got .*expected PIL pictures and maps \(h, w\)"),
+        (np.zeros((4, 4, 3)), {}, "pictures: got .*expected a list"),  # RGB.
         (["a.png"], {}, r"pictures: got \['a.png'\], expected PIL pictures and maps"),
         (
             [gradient()],
