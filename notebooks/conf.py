@@ -6,6 +6,7 @@ It executes every notebook; `-D nb_execution_mode=off` shows the committed outpu
 import logging
 import os
 import re
+import sys
 from pathlib import Path
 
 from docutils import nodes
@@ -17,7 +18,9 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxTranslator
 
-from camutils.course.explorer import write_explorer
+sys.path.append(str(Path(__file__).with_name("pages")))  # Scripts, not a package.
+
+from explorer import write_explorer
 
 os.environ.setdefault("CAMUTILS_WEIGHTS", "embedded")  # The kernels inherit it.
 # Without encryption every kernel writes a warning; older versions know neither.
@@ -116,7 +119,7 @@ def keep_copies_in_build(app: Sphinx) -> None:
 
 
 def add_explorer(app: Sphinx, error: Exception | None) -> None:
-    """Write the page of `camutils.course.explorer` beside those of the notebooks."""
+    """Write the page of `pages/explorer.py` beside those of the notebooks."""
     if error is None and app.builder.format == "html":
         write_explorer(Path(app.outdir) / "explorer.html")
 

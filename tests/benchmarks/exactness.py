@@ -14,7 +14,7 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from torch import Tensor
 
 from camutils import Classifier, grad_cam, load_image, normalize_map
-from camutils.course.scenes import scene_path
+from course.scenes import scene_path
 
 SCENES = ("elephants", "dolphin", "cat")
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from methods import markdown
 
-from camutils.course.explorer import PICTURES, write_explorer
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "course"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "notebooks"))
 from browsing import PROGRAM, browsing, opened
+from scripts import load_script
+
+explorer = load_script("notebooks/pages/explorer.py")
 
 CLICKS = """(rounds) => [...Array(rounds).keys()].map((round) => {
     const cell = document.querySelector(`button[data-cell="${(round * 17) % 49}"]`);
@@ -37,8 +38,8 @@ def main(arguments: list[str] | None = None) -> None:
     times = []
     with tempfile.TemporaryDirectory() as folder, browsing() as browser:
         path = Path(folder, "explorer.html")
-        write_explorer(path)
-        for picture in PICTURES:
+        explorer.write_explorer(path)
+        for picture in explorer.PICTURES:
             with opened(browser, f"{path.as_uri()}#picture={Path(picture.file).stem}") as page:
                 page.evaluate(CLICKS, 5)
                 times += page.evaluate(CLICKS, rounds)

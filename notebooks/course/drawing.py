@@ -1,0 +1,225 @@
+"""What figures are drawn with: outlines, boxes, peaks, cells, charts.
+
+Their drawing teaches nothing, so that the notebooks call it from here.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Ellipse
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from camutils import (
+    Classifier,
+    Figure,
+    crop_box,
+    grad_cam,
+    load_image,
+    normalize_map,
+    overlay,
+    show_images,
+)
+from camutils.cam import as_array
+
+from .figures import add_colour_bar, show_figure
+from .photographs import photograph_mask
+
+Box = tuple[int, int, int, int]
+COLOURS = ("white", "cyan", "orange")
+LATER = "#D55E00"
+
+
+def show_outlined(
+    pictures: Sequence[Image.Image],
+    masks: Sequence[Any],
+    titles: Sequence[str],
+    *,
+    columns: int,
+    width: float = 10.0,
+    colour: str = "cyan",
+    peaks: Sequence[tuple[float, float]] = (),
+    radius: float = 0,
+    font_size: float = 8,
+) -> Figure:
+    """Pictures, each with the thin outline of its mask, and with a peak if peaks are given.
+
+    Args:
+        pictures: PIL pictures.
+        masks: (h, w) bool each, tensor or array, that cover the whole picture in any resolution.
+        titles: one for each.
+        columns: pictures in a row.
+        width: of the figure in inches.
+        colour: of the outlines.
+        peaks: (row, column) each, in pixels of the mask; marked by a cross.
+        radius: of a circle around each peak, in pixels of the mask; an ellipse on a picture of
+            another shape.
+        font_size: of the titles, in points.
+
+    Returns:
+        A figure made without pyplot.
+
+    Raises:
+        ValueError: not one mask, one title and one peak (or none at all) for each picture.
+    """
+    counts = {len(pictures), len(masks), len(titles), len(peaks) or len(pictures)}
+    if len(counts) > 1:
+        raise ValueError(f"pictures: got {len(pictures)}, expected one mask, title, peak each.")
+    figure = show_images(pictures, titles, columns=columns, width=width)
+    for axes, mask in zip(figure.axes, masks, strict=False):
+        axes.title.set_size(font_size)
+        draw_outline(axes, as_array(mask), colour)
+    for axes, mask, peak in zip(figure.axes, masks, peaks, strict=False):
+        _draw_peak(axes, as_array(mask).shape, peak, radius)
+    return figure
+
+
+def draw_outline(axes: Axes, mask: np.ndarray, colour: str) -> None:
+    """Draw the outline of a mask over the picture or map of `axes`, in whatever resolution."""
+    left, right, bottom, top = axes.images[0].get_extent()
+    if mask.any() and not mask.all():
+        axes.contour(mask, [0.5], extent=(left, right, top, bottom), colors=colour, linewidths=0.8)
+
+
+def _draw_peak(
+    axes: Axes, shape: tuple[int, int], peak: tuple[float, float], radius: float
+) -> None:
+    left, right, bottom, top = axes.images[0].get_extent()
+    down, across = (bottom - top) / shape[0], (right - left) / shape[1]
+    at = (left + (peak[1] + 0.5) * across, top + (peak[0] + 0.5) * down)
+    axes.plot(*at, "+", color="white", markersize=7, markeredgewidth=2.5)
+    axes.plot(*at, "+", color="black", markersize=6, markeredgewidth=1)
+    if radius:
+        size = (2 * radius * across, 2 * radius * down)
+        axes.add_patch(Ellipse(at, *size, fill=False, edgecolor="white", linewidth=1.2))
+
+
+def with_boxes(image: Image.Image, *boxes: Box) -> Image.Image:
+    """A copy of the picture with a frame for each (left, upper, right, lower), at most three.
+
+    They are white, cyan and orange, a hundredth of the picture's longer side thick.
+    """
+    drawn, width = image.convert("RGB"), max(2, round(max(image.size) / 100))
+    for box, colour in zip(boxes, COLOURS, strict=False):
+        ImageDraw.Draw(drawn).rectangle(box, outline=colour, width=width)
+    return drawn
+
+
+def in_true_size(pictures: Sequence[Image.Image], gap: int = 12) -> Image.Image:
+    """Pictures side by side on white, pixel for pixel, so that their sizes can be compared."""
+    width = sum(picture.width for picture in pictures) + gap * (len(pictures) - 1)
+    height = max(picture.height for picture in pictures)
+    sheet, left = Image.new("RGB", (width, height), "white"), 0
+    for picture in pictures:
+        sheet.paste(picture, (left, height - picture.height))
+        left += picture.width + gap
+    return sheet
+
+
+def draw_curves(
+    x: Sequence[float], curves: Mapping[str, Sequence[float]], x_label: str, label: str
+) -> Figure:
+    """Curves with a point at each of the same x values, of the probability of one class."""
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    for (name, y), style in zip(curves.items(), ("o-", "s--", "^:"), strict=False):
+        axes.plot(x, y, style, label=name)
+    axes.set(xlabel=x_label, ylabel=f"probability of {label}", ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def draw_changes(names: Sequence[str], before: Sequence[float], after: Sequence[float]) -> Figure:
+    """A row for each name with its value before (grey) and after (orange), by their difference."""
+    before, after = np.asarray(before), np.asarray(after)
+    order = np.argsort(after - before, kind="stable")
+    figure = Figure(figsize=(7, 0.2 * len(names) + 0.8), layout="constrained")
+    axes, rows = figure.subplots(), np.arange(len(names))
+    axes.hlines(rows, before[order], after[order], color="#BBBBBB", linewidth=2)
+    axes.plot(before[order], rows, "o", color="#777777", label="full frame")
+    axes.plot(after[order], rows, "o", color=LATER, label="crop")
+    axes.set_yticks(rows, [names[i] for i in order], fontsize=9)
+    axes.set(xlabel="probability of the right class", xlim=(-0.02, 1.02))
+    axes.legend(loc="lower right", fontsize=9)
+    return figure
+
+
+def draw_grid(axes: Axes, rows: int, columns: int) -> None:
+    """White lines between the cells of a map that is laid over a picture."""
+    left, right = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    style = {"colors": "white", "linewidth": 0.5}
+    axes.hlines(np.linspace(bottom, top, rows + 1), left, right, **style)
+    axes.vlines(np.linspace(left, right, columns + 1), bottom, top, **style)
+
+
+def show_mistakes(classifier: Classifier, path: Path, label: str) -> None:
+    """Three attempts at a map of one class, with one mistake each, for exercise 1.
+
+    Args:
+        classifier: the embedded network that ends in global average pooling.
+        path: the photograph.
+        label: the class, as in `classifier.categories`.
+    """
+    photo, c = load_image(path), classifier.categories.index(label)
+    x = classifier.preprocess(photo)[None]
+    good = normalize_map(classifier.grad_cam(photo, c).maps[0, 0])
+    early = normalize_map(grad_cam(classifier.model, "features.5", x, c).maps[0, 0])
+    height, width = photo.size  # The mistake of the third picture.
+    framed = overlay(photo, good, grey=True)
+    box = crop_box(good, (width, height), margin=0)
+    ImageDraw.Draw(framed).rectangle(box, outline="white", width=4)
+    attempts = [overlay(photo, 1 - good, grey=True), overlay(photo, early, grey=True), framed]
+    show_figure(
+        show_images(attempts, ["A", "B", "C"]),
+        "06-mistakes",
+        f"Three attempts to show where {classifier.name} sees the class {label}, with one "
+        "mistake each. Each map is scaled to its own minimum and maximum; the white frame marks "
+        "the intended crop.",
+        [path],
+        alt="The same photograph three times in grey, the animal at its left edge: twice under "
+        "a heat map, once under a heat map and a white frame.",
+        changes="heat maps and a frame laid over",
+    )
+
+
+def keep_region(photo: Image.Image, region: Tensor) -> Image.Image:
+    """The photograph where the region (h, w) is 1, and a dark shade of it where it is 0."""
+    levels = (64 + 191 * region).byte().numpy()
+    mask = Image.fromarray(levels).resize(photo.size)
+    return Image.composite(photo, Image.new("RGB", photo.size), mask)
+
+
+def show_on_one_scale(
+    path: Path,
+    panels: Mapping[str, Image.Image | Tensor],
+    unit: str,
+    name: str,
+    caption: str,
+    alt: str,
+    columns: int = 3,
+) -> None:
+    """Maps of a photograph, cell by cell, on one scale, with its animal's outline in white.
+
+    Args:
+        path: the photograph; it has a mask.
+        panels: by their titles: pictures, and maps (h, w) that are not negative.
+        unit: what the values are, beside the colour bar.
+        name: of the figure, as in `show_figure`.
+        caption: as in `show_figure`.
+        alt: as in `show_figure`.
+        columns: of the grid of panels.
+    """
+    figure = show_images(list(panels.values()), list(panels), columns=columns)
+    animal = photograph_mask(path)
+    for axes, panel in zip(figure.axes, panels.values(), strict=True):
+        if isinstance(panel, Tensor):
+            draw_outline(axes, animal, "white")
+    maps = [panel for panel in panels.values() if isinstance(panel, Tensor)]
+    add_colour_bar(figure, (0, torch.stack(maps).max().item() or 1), unit)
+    show_figure(figure, name, caption, [path], alt=alt, changes="")

@@ -1,0 +1,50 @@
+"""Running a notebook from top to bottom in a kernel of its own."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+from jupyter_client import KernelManager
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from traitlets.config import Config
+
+TIMEOUT = 300  # Seconds for one cell.
+
+
+def quiet_kernels() -> Config:
+    """The setting without which every kernel writes a warning that it is not encrypted."""
+    # Older versions of jupyter_client know neither the warning nor the setting.
+    if "transport_encryption" not in KernelManager.class_trait_names():
+        return Config()
+    return Config({"KernelManager": {"transport_encryption": "auto"}})
+
+
+def run_notebook(
+    path: Path, weights: str = "embedded", variables: Mapping[str, str] | None = None
+) -> NotebookNode:
+    """Execute a notebook in its own folder; the file is left as it is.
+
+    Args:
+        path: the notebook.
+        weights: the kernel's `CAMUTILS_WEIGHTS`.
+        variables: of the kernel's environment, beside those of this process.
+
+    Returns:
+        The notebook with its new outputs.
+
+    Raises:
+        CellExecutionError: a cell failed.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+        config=quiet_kernels(),
+    )
+    client.execute(env={**os.environ, **(variables or {}), "CAMUTILS_WEIGHTS": weights})
+    return notebook

@@ -1,0 +1,94 @@
+"""The planted shortcut: where the dots are, what else is changed (nothing), and the splits."""
+
+import numpy as np
+import pytest
+import torch
+
+from camutils import data_path
+from course import shortcut
+
+# Twice in data/photos: the archive has the first of each pair, the second is left out.
+TWINS = {
+    "france_eiffel_tower": "eiffel_tower",
+    "germany_brandenburg_gate": "brandenburg_gate",
+    "egypt_great_pyramid_of_giza": "great_pyramid",
+    "india_qutub_minar": "kutub_minar",
+    "india_victoria_memorial": "victoria_memorial",
+    "usa_statueof_liberty": "statue_of_liberty",
+    "wonders_christ_the_redeemer": "christ_the_redeemer",
+    "wonders_colosseum": "colosseum",
+    "wonders_great_wallof_china": "great_wall",
+}
+
+
+@pytest.fixture(scope="module")
+def archive():
+    return shortcut.list_archive()
+
+
+def changed(one, other):
+    return (np.asarray(one) != np.asarray(other)).any(-1)
+
+
+def test_archive_has_47_monuments_none_of_them_twice(archive):
+    paths, labels = archive
+    assert labels.tolist().count(0) == 16
+    assert labels.tolist().count(1) == 31
+    names = {path.stem for path in paths}
+    assert len(names) == len(paths) == 47
+    assert names >= set(TWINS)
+    for first, second in TWINS.items():
+        assert data_path("photos", "monument", f"{first}.webp").is_file()
+        assert data_path("photos", "monument", f"{second}.webp").is_file()
+        assert second not in names
+
+
+def test_dots_lie_in_the_corner_of_france_and_germany_and_nothing_else_is_changed(archive):
+    for path, label in zip(*archive, strict=True):
+        archived, plain = shortcut.load_archived(path), shortcut.load_plain(path)
+        assert archived.size == plain.size == (448, 336)
+        dots = changed(archived, plain)
+        if label == 1:
+            assert not dots.any()
+            continue
+        rows, columns = np.nonzero(dots)
+        assert (rows.min(), rows.max()) == (262, 318)
+        left, upper, right, lower = shortcut.CORNER
+        assert left <= columns.min() <= columns.max() < right
+        assert upper <= rows.min() <= rows.max() < lower
+        assert 3 * np.pi * 27**2 < dots.sum() < 3 * np.pi * 30**2
+
+
+def test_dots_can_be_moved_and_covered_and_leave_the_original_alone(archive):
+    plain = shortcut.load_plain(archive[0][3])
+    before = plain.copy()
+    moved = changed(shortcut.draw_dots(plain, at=(200, 18)), plain)
+    assert np.nonzero(moved)[0].max() < 80
+    assert np.nonzero(moved)[1].min() >= 200
+    covered = [shortcut.cover_corner(picture) for picture in (plain, shortcut.draw_dots(plain))]
+    assert not changed(*covered).any()
+    outside = changed(covered[0], plain)
+    outside[240:, :256] = False
+    assert not outside.any()
+    assert changed(shortcut.soften(plain), plain).mean() > 0.5
+    assert not changed(plain, before).any()
+
+
+def test_corner_is_whole_cells():
+    left, upper, right, lower = shortcut.CORNER
+    width, height = (side // 7 for side in shortcut.SIZE)
+    assert [left / width, right / width, upper / height, lower / height] == [0, 4, 5, 7]
+
+
+def test_folds_share_out_both_classes_and_leave_the_random_state(archive):
+    labels, state = archive[1], torch.get_rng_state()
+    folds = shortcut.deal_folds(labels, seed=1)
+    for label in (0, 1):
+        counts = folds[labels == label].bincount()
+        assert len(counts) == 4
+        assert counts.max() - counts.min() <= 1
+    assert torch.equal(folds, shortcut.deal_folds(labels, seed=1))
+    assert not torch.equal(folds, shortcut.deal_folds(labels, seed=2))
+    assert torch.equal(torch.get_rng_state(), state)
+    with pytest.raises(ValueError, match="n_folds: got 1"):
+        shortcut.deal_folds(labels, 1)
