@@ -17,11 +17,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from camutils import data_path, load_image
 from camutils.data import whole_file
-from course.photographs import Photograph, mask_path, photograph_mask, photographs, read_drawings
+from course.drawing import keep_region, show_outlined, with_boxes
+from course.photographs import mask_path, photograph_mask, photographs, read_drawings
 
 LONG_SIDE = 700  # GrabCut runs at this size, whatever the photograph's.
 ITERATIONS = 6
@@ -95,39 +96,20 @@ def _without_small_parts(mask: np.ndarray, least: float, marked: np.ndarray) -> 
     return kept[parts]
 
 
-def outlined(photograph: Photograph, width: int) -> Image.Image:
-    """The photograph, dark outside its mask, with the mask's outline, boxes and name drawn in."""
-    image, mask = load_image(photograph.path), photograph_mask(photograph.path)
-    scale = width / image.width
-    size = (width, round(image.height * scale))
-    pixels = np.array(image.resize(size, Image.Resampling.LANCZOS))
-    inside = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    pixels[inside == 0] //= 2
-    outlines, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(pixels, outlines, -1, (255, 0, 255))
-    picture = Image.fromarray(pixels)
-    draw = ImageDraw.Draw(picture)
-    for box in photograph.boxes:
-        draw.rectangle([side * scale for side in box], outline="white")
-    label = photograph.label or "no class"
-    words = f"{photograph.path.stem}: {photograph.animal}, {label}"
-    draw.text((6, 4), words, "yellow", stroke_width=2, stroke_fill="black")
-    return picture
-
-
-def contact_sheets(folder: Path, columns: int = 2, rows: int = 3, width: int = 800) -> None:
-    """Write `masks_01.png`, ... into a folder: every photograph as `outlined` draws it."""
+def contact_sheets(folder: Path, per_page: int = 6) -> None:
+    """Write `masks_01.png`, ... into a folder: every photograph, dark outside its mask."""
     folder.mkdir(parents=True, exist_ok=True)
-    cells = [outlined(photograph, width) for photograph in photographs()]
-    for page, start in enumerate(range(0, len(cells), columns * rows), start=1):
-        shown = cells[start : start + columns * rows]
-        lines = [shown[i : i + columns] for i in range(0, len(shown), columns)]
-        heights = [max(cell.height for cell in line) for line in lines]
-        sheet = Image.new("RGB", (columns * width, sum(heights)))
-        for i, line in enumerate(lines):
-            for j, cell in enumerate(line):
-                sheet.paste(cell, (j * width, sum(heights[:i])))
-        sheet.save(folder / f"masks_{page:02}.png")
+    found = photographs()
+    for page, start in enumerate(range(0, len(found), per_page), start=1):
+        shown = found[start : start + per_page]
+        masks = [photograph_mask(one.path) for one in shown]
+        pictures = [
+            with_boxes(keep_region(load_image(one.path), mask), *one.boxes)
+            for one, mask in zip(shown, masks, strict=True)
+        ]
+        titles = [f"{one.path.stem}: {one.animal}, {one.label or 'no class'}" for one in shown]
+        figure = show_outlined(pictures, masks, titles, columns=2, width=16, colour="magenta")
+        figure.savefig(folder / f"masks_{page:02}.png")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,6 +4,7 @@ Their drawing teaches nothing, so that the notebooks call it from here.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,8 @@ from camutils import (
     overlay,
     show_images,
 )
-from camutils.cam import as_array
 
-from .figures import add_colour_bar, show_figure
+from .figures import add_colour_bar
 from .photographs import photograph_mask
 
 Box = tuple[int, int, int, int]
@@ -72,22 +72,31 @@ def show_outlined(
     figure = show_images(pictures, titles, columns=columns, width=width)
     for axes, mask in zip(figure.axes, masks, strict=False):
         axes.title.set_size(font_size)
-        draw_outline(axes, as_array(mask), colour)
+        draw_outline(axes, mask, colour)
     for axes, mask, peak in zip(figure.axes, masks, peaks, strict=False):
-        _draw_peak(axes, as_array(mask).shape, peak, radius)
+        draw_peak(axes, np.shape(mask), peak, radius)
     return figure
 
 
-def draw_outline(axes: Axes, mask: np.ndarray, colour: str) -> None:
-    """Draw the outline of a mask over the picture or map of `axes`, in whatever resolution."""
-    left, right, bottom, top = axes.images[0].get_extent()
+def draw_outline(axes: Axes, mask: Any, colour: str) -> None:
+    """Draw the outline of a mask, (h, w) bool in any resolution, over the picture of `axes`."""
+    mask = np.asarray(mask)
     if mask.any() and not mask.all():
-        axes.contour(mask, [0.5], extent=(left, right, top, bottom), colors=colour, linewidths=0.8)
+        extent = axes.images[0].get_extent()
+        axes.contour(mask, [0.5], origin="upper", extent=extent, colors=colour, linewidths=0.8)
 
 
-def _draw_peak(
-    axes: Axes, shape: tuple[int, int], peak: tuple[float, float], radius: float
+def draw_peak(
+    axes: Axes, shape: tuple[int, int], peak: tuple[float, float], radius: float = 0
 ) -> None:
+    """Draw a cross over the picture of `axes`, and a circle around it if a radius is given.
+
+    Args:
+        axes: as `show_images` makes them.
+        shape: (h, w) of the grid in whose cells `peak` and `radius` are given.
+        peak: (row, column), counted from 0; the cross lies in the middle of that cell.
+        radius: in cells; an ellipse where the cells are not square.
+    """
     left, right, bottom, top = axes.images[0].get_extent()
     down, across = (bottom - top) / shape[0], (right - left) / shape[1]
     at = (left + (peak[1] + 0.5) * across, top + (peak[0] + 0.5) * down)
@@ -99,13 +108,16 @@ def _draw_peak(
 
 
 def with_boxes(image: Image.Image, *boxes: Box) -> Image.Image:
-    """A copy of the picture with a frame for each (left, upper, right, lower), at most three.
+    """A copy of the picture with a frame for each (left, upper, right, lower).
 
-    They are white, cyan and orange, a hundredth of the picture's longer side thick.
+    Frames are white, cyan, orange, and again, a hundredth of the picture's longer side thick. They
+    lie on the outermost pixels of what `crop` would cut out.
     """
-    drawn, width = image.convert("RGB"), max(2, round(max(image.size) / 100))
-    for box, colour in zip(boxes, COLOURS, strict=False):
-        ImageDraw.Draw(drawn).rectangle(box, outline=colour, width=width)
+    drawn = image.convert("RGB")
+    width = max(2, round(max(image.size) / 100))
+    for (left, upper, right, lower), colour in zip(boxes, cycle(COLOURS), strict=False):
+        outermost = (left, upper, right - 1, lower - 1)
+        ImageDraw.Draw(drawn).rectangle(outermost, outline=colour, width=width)
     return drawn
 
 
@@ -158,15 +170,19 @@ def draw_grid(axes: Axes, rows: int, columns: int) -> None:
     axes.vlines(np.linspace(left, right, columns + 1), bottom, top, **style)
 
 
-def show_mistakes(classifier: Classifier, path: Path, label: str) -> None:
+def show_mistakes(classifier: Classifier, path: Path, label: str) -> Figure:
     """Three attempts at a map of one class, with one mistake each, for exercise 1.
 
     Args:
         classifier: the embedded network that ends in global average pooling.
         path: the photograph.
         label: the class, as in `classifier.categories`.
+
+    Returns:
+        A figure made without pyplot.
     """
-    photo, c = load_image(path), classifier.categories.index(label)
+    photo = load_image(path)
+    c = classifier.categories.index(label)
     x = classifier.preprocess(photo)[None]
     good = normalize_map(classifier.grad_cam(photo, c).maps[0, 0])
     early = normalize_map(grad_cam(classifier.model, "features.5", x, c).maps[0, 0])
@@ -175,45 +191,29 @@ def show_mistakes(classifier: Classifier, path: Path, label: str) -> None:
     box = crop_box(good, (width, height), margin=0)
     ImageDraw.Draw(framed).rectangle(box, outline="white", width=4)
     attempts = [overlay(photo, 1 - good, grey=True), overlay(photo, early, grey=True), framed]
-    show_figure(
-        show_images(attempts, ["A", "B", "C"]),
-        "06-mistakes",
-        f"Three attempts to show where {classifier.name} sees the class {label}, with one "
-        "mistake each. Each map is scaled to its own minimum and maximum; the white frame marks "
-        "the intended crop.",
-        [path],
-        alt="The same photograph three times in grey, the animal at its left edge: twice under "
-        "a heat map, once under a heat map and a white frame.",
-        changes="heat maps and a frame laid over",
-    )
+    return show_images(attempts, ["A", "B", "C"])
 
 
-def keep_region(photo: Image.Image, region: Tensor) -> Image.Image:
-    """The photograph where the region (h, w) is 1, and a dark shade of it where it is 0."""
-    levels = (64 + 191 * region).byte().numpy()
+def keep_region(photo: Image.Image, region: Any) -> Image.Image:
+    """The photograph where the region (h, w) is 1, and a quarter as bright where it is 0."""
+    levels = np.uint8(64 + 191 * np.asarray(region, float))
     mask = Image.fromarray(levels).resize(photo.size)
     return Image.composite(photo, Image.new("RGB", photo.size), mask)
 
 
 def show_on_one_scale(
-    path: Path,
-    panels: Mapping[str, Image.Image | Tensor],
-    unit: str,
-    name: str,
-    caption: str,
-    alt: str,
-    columns: int = 3,
-) -> None:
+    path: Path, panels: Mapping[str, Image.Image | Tensor], unit: str, columns: int = 3
+) -> Figure:
     """Maps of a photograph, cell by cell, on one scale, with its animal's outline in white.
 
     Args:
         path: the photograph; it has a mask.
         panels: by their titles: pictures, and maps (h, w) that are not negative.
         unit: what the values are, beside the colour bar.
-        name: of the figure, as in `show_figure`.
-        caption: as in `show_figure`.
-        alt: as in `show_figure`.
         columns: of the grid of panels.
+
+    Returns:
+        A figure made without pyplot.
     """
     figure = show_images(list(panels.values()), list(panels), columns=columns)
     animal = photograph_mask(path)
@@ -221,5 +221,4 @@ def show_on_one_scale(
         if isinstance(panel, Tensor):
             draw_outline(axes, animal, "white")
     maps = [panel for panel in panels.values() if isinstance(panel, Tensor)]
-    add_colour_bar(figure, (0, torch.stack(maps).max().item() or 1), unit)
-    show_figure(figure, name, caption, [path], alt=alt, changes="")
+    return add_colour_bar(figure, (0, torch.stack(maps).max().item() or 1), unit)

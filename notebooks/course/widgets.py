@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import ipywidgets
 from IPython.display import display
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 
 from camutils import Classifier, normalize_map, overlay
 
+from .drawing import with_boxes
 from .figures import JPEG
 
 FIRST = "first answer"
@@ -46,11 +47,9 @@ def look_at_crop(
     crop = image.crop(box)
     chosen = None if label == FIRST else classifier.categories.index(label)
     result = classifier.grad_cam(crop, chosen)
-    sheet = image.copy()
-    ImageDraw.Draw(sheet).rectangle(box, outline="white", width=8)
     laid = overlay(crop, normalize_map(result.maps[0, 0]), grey=True)
     picture = Image.new("RGB", (860, 360), "white")
-    picture.paste(ImageOps.contain(sheet, (480, 360)), (0, 0))
+    picture.paste(ImageOps.contain(with_boxes(image, box), (480, 360)), (0, 0))
     picture.paste(ImageOps.contain(laid, (360, 360)), (500, 0))
     buffer = io.BytesIO()
     picture.save(buffer, "jpeg", **JPEG)

@@ -1,0 +1,154 @@
+"""What a learner sees: outlines, peaks, frames, shades and charts are where they should be."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from camutils import show_images
+from course.drawing import (
+    draw_changes,
+    draw_curves,
+    draw_grid,
+    in_true_size,
+    keep_region,
+    show_outlined,
+    with_boxes,
+)
+
+SIZE = (200, 100)
+
+
+def rendered(figure):
+    """The figure's pixels, (h, w, 3) from 0 to 255."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=200)
+    return np.asarray(Image.open(buffer).convert("RGB")).astype(int)
+
+
+def extent(found):
+    """(left, upper, right, lower) of the True pixels; right and lower are the first beyond."""
+    rows, columns = np.nonzero(found)
+    return np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+
+
+def shares(found, picture):
+    """The extent of some pixels as shares of the width and height of the picture around them."""
+    left, upper, right, lower = extent(picture)
+    sides = np.array([right - left, lower - upper] * 2)
+    return (extent(found) - np.array([left, upper, left, upper])) / sides
+
+
+@pytest.mark.parametrize("scale", [1, 20])
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
+def test_an_outline_runs_along_the_edge_of_its_mask(scale, kind):
+    mask = np.zeros((5, 10), bool)
+    mask[1:3, 1:4] = True
+    mask = kind(mask.repeat(scale, 0).repeat(scale, 1))
+    figure = show_outlined([Image.new("RGB", SIZE)], [mask], [""], columns=1, width=5)
+    red, green, blue = rendered(figure).transpose(2, 0, 1)
+    cyan = (red < 60) & (green > 150) & (blue > 150)
+    black_or_cyan = red < 60
+    assert shares(cyan, black_or_cyan) == pytest.approx([0.1, 0.2, 0.4, 0.6], abs=0.01)
+
+
+def test_a_mask_without_an_edge_has_no_outline():
+    for mask in (np.zeros((5, 10), bool), np.ones((5, 10), bool)):
+        figure = show_outlined([Image.new("RGB", SIZE)], [mask], [""], columns=1)
+        red, green, _ = rendered(figure).transpose(2, 0, 1)
+        assert (red == green).all()
+
+
+@pytest.mark.parametrize("radius", [0, 1])
+def test_a_peak_is_marked_in_the_middle_of_its_cell(radius):
+    pictures, masks = [Image.new("RGB", SIZE, "red")], [np.zeros((5, 10), bool)]
+    figure = show_outlined(pictures, masks, [""], columns=1, width=5, peaks=[(1, 7)], radius=radius)
+    red, green, _ = rendered(figure).transpose(2, 0, 1)
+    picture = (red > 200) & (green < 60)
+    left, upper, right, lower = shares((green < 60) & (red < 60), picture)  # The black cross.
+    assert ((left + right) / 2, (upper + lower) / 2) == pytest.approx((0.75, 0.3), abs=0.01)
+    if radius:
+        inside = np.zeros_like(picture)
+        a, b, c, d = extent(picture)
+        inside[b + 3 : d - 3, a + 3 : c - 3] = True
+        white = (green > 150) & inside
+        assert shares(white, picture) == pytest.approx([0.65, 0.1, 0.85, 0.5], abs=0.015)
+
+
+def test_frames_lie_on_the_outermost_pixels_of_what_is_cropped():
+    image = Image.new("RGB", SIZE, (9, 8, 7))
+    boxes = [(10, 20, 60, 90), (100, 0, 200, 50), (80, 60, 90, 70), (120, 60, 160, 95)]
+    colours = [(255, 255, 255), (0, 255, 255), (255, 165, 0), (255, 255, 255)]
+    expected = np.asarray(image).copy()
+    for (left, upper, right, lower), colour in zip(boxes, colours, strict=True):
+        expected[upper:lower, left:right] = colour
+        expected[upper + 2 : lower - 2, left + 2 : right - 2] = (9, 8, 7)
+    assert np.array_equal(np.asarray(with_boxes(image, *boxes)), expected)
+    assert image.getcolors() == [(200 * 100, (9, 8, 7))]
+
+
+def test_what_is_kept_stays_and_the_rest_is_a_quarter_as_bright():
+    photo = Image.new("RGB", SIZE, (200, 100, 40))
+    for kind in (torch.tensor, np.asarray):
+        region = np.zeros((100, 200))
+        region[10:40, 20:50] = 1
+        kept = np.asarray(keep_region(photo, kind(region)))
+        assert (kept[10:40, 20:50] == (200, 100, 40)).all()
+        kept = kept.copy()
+        kept[10:40, 20:50] = (50, 25, 10)
+        assert np.abs(kept.astype(int) - (50, 25, 10)).max() <= 1
+
+
+def test_pictures_in_true_size_stand_side_by_side_pixel_for_pixel():
+    red, blue = Image.new("RGB", (30, 20), "red"), Image.new("RGB", (10, 50), "blue")
+    expected = np.full((50, 30 + 7 + 10, 3), 255)
+    expected[30:, :30] = (255, 0, 0)
+    expected[:, 37:] = (0, 0, 255)
+    assert np.array_equal(np.asarray(in_true_size([red, blue], gap=7)), expected)
+
+
+def test_a_grid_parts_the_picture_into_its_cells():
+    figure = show_images([Image.new("RGB", SIZE)], [""], width=5)
+    draw_grid(figure.axes[0], rows=3, columns=7)
+    bright = rendered(figure)[..., 0] > 80
+    left, upper, right, lower = extent(rendered(figure)[..., 0] < 60)
+    for n, line in (
+        (7, bright[(5 * upper + lower) // 6, left:right]),  # Through the first row of cells.
+        (3, bright[upper:lower, (13 * left + right) // 14]),  # Through the first column.
+    ):
+        lines = np.nonzero(line)[0] / len(line)
+        inner = lines[(lines > 0.02) & (lines < 0.98)]
+        nearest = np.round(inner * n)
+        assert set(nearest) == set(range(1, n))
+        assert np.abs(inner - nearest / n).max() < 0.01
+
+
+def test_changes_are_grey_before_and_orange_after_in_rows_by_their_difference():
+    before, after = {"a": 0.5, "b": 0.2, "c": 0.9}, {"a": 0.4, "b": 0.8, "c": 0.95}
+    figure = draw_changes([*before], [*before.values()], [*after.values()])
+    axes = figure.axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["a", "c", "b"]
+    found = {
+        line.get_color(): dict(zip(names, line.get_xdata(), strict=True)) for line in axes.lines
+    }
+    assert found == {"#777777": before, "#D55E00": after}
+    legend = axes.get_legend()
+    labels = [text.get_text() for text in legend.get_texts()]
+    colours = [to_rgb(handle.get_color()) for handle in legend.legend_handles]
+    assert dict(zip(labels, colours, strict=True)) == {
+        "full frame": to_rgb("#777777"),
+        "crop": to_rgb("#D55E00"),
+    }
+
+
+def test_curves_have_the_values_of_their_names():
+    curves = {"crop": [0.1, 0.7], "full frame": [0.3, 0.2]}
+    axes = draw_curves([96, 224], curves, "width", "agama").axes[0]
+    found = {line.get_label(): line for line in axes.lines}
+    for name, values in curves.items():
+        assert [*found[name].get_xdata()] == [96, 224]
+        assert [*found[name].get_ydata()] == values
