@@ -1,4 +1,7 @@
-"""Figures with alternative text, caption and credits; as files for a post, the same every time."""
+"""Figures with alternative text, caption and credits; as files for a post, the same every time.
+
+The texts stand in `captions.toml` beside this module.
+"""
 
 import base64
 import html
@@ -6,6 +9,8 @@ import io
 import math
 import os
 import re
+import string
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,18 +25,14 @@ from camutils.data import data_path, whole_file
 from camutils.plotting import Figure
 
 from .credits import credit_groups, html_line, markdown_line
+from .scenes import scene_path
 
+CAPTIONS = Path(__file__).with_name("captions.toml")
 JPEG = {"quality": 85, "subsampling": 0, "optimize": True}  # Full colour resolution.
 
 
 def show_figure(
-    figure: Figure,
-    name: str,
-    caption: str,
-    pictures: Sequence[Path] = (),
-    *,
-    alt: str,
-    changes: str = "heat map laid over",
+    figure: Figure, name: str, pictures: Sequence[Path] | None = None, **values: object
 ) -> None:
     """Show a figure with its alternative text, its caption and the credits of its pictures.
 
@@ -43,35 +44,65 @@ def show_figure(
 
     Args:
         figure: as `show_cam` and `show_images` make it.
-        name: of the files: small letters, digits and hyphens, as `02-elephants`.
-        caption: one or two sentences that can be read alone, with the network's name.
-        pictures: the files in `data/` that the figure shows; their credits are looked up.
-        alt: what is to be seen, for those who do not see it; more than 20 characters.
-        changes: what was done to the pictures, for licences that ask for it; "" for nothing.
+        name: of its table in `captions.toml`, as `02-elephants`, and of the files.
+        pictures: files that the figure shows beside those of its table, if only the notebook
+            knows them; the credits of all are looked up.
+        values: what the placeholders in caption and alternative text stand for, as
+            `network=classifier.name`.
 
     Raises:
-        ValueError: a name of another form, an alternative text too short to tell anything.
+        ValueError: no such table, no caption or alternative text in it, a value that no
+            placeholder asks for, or a placeholder without a value.
     """
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-        raise ValueError(f"name: got {name!r}, expected small letters, digits and hyphens.")
-    if len(alt) <= 20:
-        raise ValueError(f"alt: got {alt!r}, expected more than 20 characters: what is to be seen.")
-    caption, alt = (" ".join(text.split()) for text in (caption, alt))
-    groups = credit_groups(pictures)
+    entry = _read_entry(name)
+    caption, alt = _fill_in(name, entry, values)
+    changes = entry.get("changes", "heat map laid over")
+    groups = credit_groups([*(pictures or ()), *map(_picture_path, entry.get("pictures", []))])
     # The layout is settled once: at a second drawing it would move by a fraction of a pixel.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    kind, options = "png", {"metadata": {"Software": None}}  # No version number in the notebook.
     if _has_photographs(figure):
-        kind, options = "jpeg", {"pil_kwargs": JPEG}
-    content = base64.b64encode(_drawn(figure, kind, **options))
-    bundle = {f"image/{kind}": content.decode(), "text/plain": alt}
+        kind, content = "jpeg", _drawn(figure, "jpeg", pil_kwargs=JPEG)
+    else:  # No version number in the notebook.
+        kind, content = "png", _drawn(figure, "png", metadata={"Software": None})
+    bundle = {f"image/{kind}": base64.b64encode(content).decode(), "text/plain": alt}
     display(bundle, raw=True, metadata={f"image/{kind}": {"alt": alt}})
-    credits_text = "".join(f"- {markdown_line(*group)}\n" for group in groups.items())
-    folded = f"\n\n<details><summary>Credits</summary>\n\n{credits_text}\n</details>"
-    display(Markdown(f"**Figure {name}.** {caption}{folded if groups else ''}"))
+    text = f"**Figure {name}.** {caption}"
+    if groups:
+        lines = "".join(f"- {markdown_line(*group)}\n" for group in groups.items())
+        text += f"\n\n<details><summary>Credits</summary>\n\n{lines}\n</details>"
+    display(Markdown(text))
     if folder := os.environ.get("CAMUTILS_FIGURES"):
         _write(figure, name, caption, alt, groups, changes, data_path().parent / folder)
+
+
+def _read_entry(name: str) -> dict[str, Any]:
+    """The table of a figure in `captions.toml`, read anew so that an edit is seen at once."""
+    entry = tomllib.loads(CAPTIONS.read_text("utf-8")).get(name)
+    if entry is None:
+        raise ValueError(f"name is {name!r}, but captions.toml has no table [{name}]; write one.")
+    for text in ("caption", "alt"):
+        if not entry.get(text, "").strip():
+            raise ValueError(f"Figure {name} has no {text} in captions.toml; write one.")
+    return entry
+
+
+def _fill_in(name: str, entry: dict[str, Any], values: dict[str, object]) -> tuple[str, str]:
+    """Caption and alternative text with the values in their places, each as one line."""
+    texts = [" ".join(entry[text].split()) for text in ("caption", "alt")]
+    parts = [part for text in texts for part in string.Formatter().parse(text)]
+    asked = {field for _, field, _, _ in parts if field is not None}
+    if missing := sorted(asked - values.keys()):
+        raise ValueError(f"Figure {name} needs a value for {', '.join(missing)}; pass it by name.")
+    if unused := sorted(values.keys() - asked):
+        raise ValueError(f"Figure {name} has no {', '.join(unused)} in its texts; leave it out.")
+    caption, alt = [text.format(**values) for text in texts]
+    return caption, alt
+
+
+def _picture_path(picture: str) -> Path:
+    """A picture of `captions.toml`: a path below `data`, or the name of a scene."""
+    return data_path(*picture.split("/")) if "/" in picture else scene_path(picture)
 
 
 def add_colour_bar(figure: Figure, limits: tuple[float, float], label: str = "") -> Figure:
@@ -129,11 +160,13 @@ def _write(
         with whole_file(folder / f"{name}.svg") as path:
             path.write_bytes(svg)
     credits_text = " ".join(html_line(*group, changes) for group in groups.items())
+    text = html.escape(caption, quote=False)
+    if credits_text:
+        text += f" <small>{credits_text}</small>"
     element = (
         f'<figure id="{name}">\n'
         f'<img src="{name}.{kind}" width="{width}" height="{height}" alt="{html.escape(alt)}">\n'
-        f"<figcaption>{html.escape(caption, quote=False)}"
-        f"{f' <small>{credits_text}</small>' if credits_text else ''}</figcaption>\n</figure>\n"
+        f"<figcaption>{text}</figcaption>\n</figure>\n"
     )
     index = folder / "captions.md"
     written = index.read_text("utf-8") if index.is_file() else ""

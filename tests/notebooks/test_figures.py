@@ -4,6 +4,8 @@ import base64
 import csv
 import io
 import re
+import tomllib
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -12,24 +14,50 @@ from PIL import Image
 from scripts import load_script
 
 from camutils import data_path, overlay, show_cam, show_images
-from course import credits
+from course import credits, figures
 from course.figures import add_colour_bar, show_figure
 from course.scenes import scene_path
 
-figures = load_script("notebooks/pages/figures.py")
+export = load_script("notebooks/pages/figures.py")
 
-ELEPHANTS = data_path("scenes", "elephants.jpg")
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 BEAR = data_path("scenes", "polar_bear.webp")
-ALT = "Two elephants stand in dry grass."
+CAPTIONS = """
+[02-a]
+caption = "A caption."
+alt = "Two elephants stand in dry grass."
+
+[02-credited]
+caption = "A."
+alt = "Two elephants."
+pictures = ["elephants", "scenes/polar_bear.webp", "scenes/elephants.jpg"]
+
+[02-b]
+caption = '''
+Second
+ "caption" of {network}.'''
+alt = "Two elephants, {label} both."
+pictures = ["elephants"]
+
+[02-no-caption]
+caption = " "
+alt = "Two elephants."
+
+[02-no-alt]
+caption = "A caption."
+"""
 
 
 @pytest.fixture
-def shown(monkeypatch):
-    """What was displayed: (bundle or object, metadata)."""
+def shown(monkeypatch, tmp_path):
+    """What was displayed: (bundle or object, metadata); with the captions above."""
     gathered = []
     monkeypatch.setattr(
         figures, "display", lambda what, metadata=None, **_: gathered.append((what, metadata))
     )
+    (tmp_path / "captions.toml").write_text(CAPTIONS, "utf-8")
+    monkeypatch.setattr(figures, "CAPTIONS", tmp_path / "captions.toml")
+    monkeypatch.setenv("CAMUTILS_WEIGHTS", "embedded")
     monkeypatch.delenv("CAMUTILS_FIGURES", raising=False)
     return gathered
 
@@ -44,10 +72,11 @@ def photograph():
 def test_a_figure_is_shown_as_one_picture_with_its_alternative_text(
     shown, photograph, is_photo, kind
 ):
-    show_figure(show_images([photograph if is_photo else np.eye(3)]), "02-a", "A caption.", alt=ALT)
+    show_figure(show_images([photograph if is_photo else np.eye(3)]), "02-a")
     (bundle, metadata), (caption, _) = shown
     assert set(bundle) == {kind, "text/plain"}
-    assert metadata == {kind: {"alt": ALT}}
+    assert bundle["text/plain"] == "Two elephants stand in dry grass."
+    assert metadata == {kind: {"alt": "Two elephants stand in dry grass."}}
     with Image.open(io.BytesIO(base64.b64decode(bundle[kind]))) as picture:
         assert picture.width > 900
         if is_photo:  # No chroma subsampling: all three channels in full.
@@ -55,15 +84,65 @@ def test_a_figure_is_shown_as_one_picture_with_its_alternative_text(
     assert caption.data == "**Figure 02-a.** A caption."
 
 
+def test_values_stand_in_caption_and_alternative_text(shown, photograph):
+    show_figure(show_images([photograph]), "02-b", network="{vgg}", label="tuskers")
+    (bundle, _), (caption, _) = shown
+    assert bundle["text/plain"] == "Two elephants, tuskers both."
+    assert caption.data.startswith('**Figure 02-b.** Second "caption" of {vgg}.\n\n<details>')
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "fact"),
+    [
+        ("02-c", {}, "02-c"),
+        ("../a", {}, r"\.\./a"),
+        ("02-no-caption", {}, "caption"),
+        ("02-no-alt", {}, "alt"),
+        ("02-b", {"network": "vgg"}, "label"),
+        ("02-b", {"network": "vgg", "label": "tuskers", "rival": "koala"}, "rival"),
+    ],
+)
+def test_a_figure_without_a_text_or_a_value_is_refused(shown, name, values, fact):
+    with pytest.raises(ValueError, match=fact) as caught:
+        show_figure(show_images([np.eye(2)]), name, **values)
+    assert name in str(caught.value)
+    assert shown == []
+
+
+def test_the_captions_are_those_that_the_notebooks_show():
+    used = []
+    for path in NOTEBOOKS.glob("**/[0-9]*.ipynb"):
+        for cell in nbformat.read(path, 4).cells:
+            if cell.cell_type == "code":
+                names = re.findall(r"show_figure\(\s*figure,\s*\"(.+?)\"", cell.source)
+                assert len(names) == len(re.findall(r"show_figure\(", cell.source))
+                assert all(name.startswith(path.name[:3].replace("_", "-")) for name in names)
+                used += names
+    entries = tomllib.loads(figures.CAPTIONS.read_text("utf-8"))
+    assert sorted(used) == sorted(entries)
+    for name, entry in entries.items():
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", name)  # Of a file, and of an anchor.
+        assert set(entry) <= {"caption", "alt", "pictures", "changes"}
+        paths = [figures._picture_path(picture) for picture in entry.get("pictures", [])]
+        assert all(path.is_file() for path in paths), name
+
+
 def test_credits_are_folded_complete_and_grouped(shown, photograph):
-    show_figure(show_images([photograph]), "02-a", "A.", [ELEPHANTS, BEAR, ELEPHANTS], alt=ALT)
+    show_figure(show_images([photograph]), "02-credited")
     text = shown[1][0].data
     caption, credits_text = text.split("<details><summary>Credits</summary>")
-    assert caption == "**Figure 02-a.** A.\n\n"
+    assert caption == "**Figure 02-credited.** A.\n\n"
     lines = credits_text.strip().removesuffix("</details>").strip().splitlines()
     assert len(lines) == 2
     assert "[GPL-2.0-only](<https://www.gnu.org/" in lines[0]
     assert "](<https://commons.wikimedia.org/wiki/File:" in lines[1]
+
+
+def test_pictures_that_the_cell_knows_are_credited_too(shown, photograph):
+    show_figure(show_images([photograph]), "02-a", pictures=[BEAR, "/elsewhere/me.jpg"])
+    text = shown[1][0].data
+    assert "](<https://commons.wikimedia.org/wiki/File:" in text
+    assert "- me.jpg: the reader's own." in text
 
 
 def test_every_file_of_data_has_author_licence_and_address():
@@ -86,14 +165,14 @@ def test_the_readers_own_picture_has_no_other_credit():
 
 def test_an_original_is_never_called_the_readers_own(shown, monkeypatch, tmp_path, photograph):
     original = data_path("originals", "elephants.jpg")  # Need not be there.
-    show_figure(show_images([photograph]), "02-a", "A.", [original, BEAR], alt=ALT)
+    show_figure(show_images([photograph]), "02-a", pictures=[original, BEAR])
     assert "reader's own" not in shown[1][0].data
     assert f"- elephants.jpg: {credits.NOT_OURS}." in shown[1][0].data
     assert "<li>elephants.jpg: from one of" in credits.credits_html(
         [original], "heat map laid over"
     )
     monkeypatch.setenv("CAMUTILS_FIGURES", str(tmp_path))
-    show_figure(show_images([photograph]), "02-a", "A.", [original], alt=ALT)
+    show_figure(show_images([photograph]), "02-a", pictures=[original])
     assert f"elephants.jpg: {credits.NOT_OURS}." in (tmp_path / "captions.md").read_text("utf-8")
 
 
@@ -101,30 +180,17 @@ def test_the_command_says_which_figures_may_not_be_published(monkeypatch, tmp_pa
     code = """
 from camutils import data_path, show_images
 from course.figures import show_figure
-for name, folder in (("07-a", "scenes"), ("07-b", "originals")):
-    path = data_path(folder, "elephants.jpg")
-    show_figure(show_images([[[0.0, 1.0]]]), name, "A.", [path], alt="x" * 21)
+figure = show_images([[[0.0, 1.0]]])
+show_figure(figure, "00-picture")
+show_figure(figure, "05-mean-maps", pictures=[data_path("originals", "elephants.jpg")])
 """
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     nbformat.write(notebook, tmp_path / "07_x.ipynb")
-    monkeypatch.setattr(figures, "NOTEBOOKS", tmp_path)
-    figures.main(["07", "--width", "300", "--output", str(tmp_path / "figures")])
+    monkeypatch.setattr(export, "NOTEBOOKS", tmp_path)
+    export.main(["07", "--width", "300", "--output", str(tmp_path / "figures")])
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == "Not to be published: 07-b, with a photograph of data/originals."
-
-
-@pytest.mark.parametrize("name", ["", "02_a", "Fig", "../a", "a-", "-a", "a b", "a.png"])
-def test_a_name_that_is_no_slug_is_refused(shown, name):
-    with pytest.raises(ValueError, match=r"^name: got .* expected small letters, digits and hyph"):
-        show_figure(show_images([np.eye(2)]), name, "A caption.", alt=ALT)
-    assert shown == []
-
-
-@pytest.mark.parametrize("alt", ["", "An elephant.", "x" * 20])
-def test_too_short_an_alternative_text_is_refused(shown, alt):
-    with pytest.raises(ValueError, match=r"^alt: got .* expected more than 20 characters"):
-        show_figure(show_images([np.eye(2)]), "02-a", "A caption.", alt=alt)
-    assert shown == []
+    assert "05-mean-maps" in last
+    assert "00-picture" not in last
 
 
 def test_a_colour_bar_puts_all_maps_on_one_scale(photograph):
@@ -149,8 +215,8 @@ def test_files_are_equal_when_written_twice(shown, monkeypatch, tmp_path, photog
     one_object = show_cam(photograph, np.eye(3), "two lines\nof title")
     for folder in ("one", "two"):
         monkeypatch.setenv("CAMUTILS_FIGURES", str(tmp_path / folder))
-        show_figure(one_object, "02-b", 'Second\n "caption".', [ELEPHANTS, BEAR], alt=ALT)
-        show_figure(show_images([np.eye(3)], ["a title"]), "02-a", "First.", alt=ALT)
+        show_figure(one_object, "02-b", pictures=[BEAR], network="a & b", label='"tuskers"')
+        show_figure(show_images([np.eye(3)], ["a title"]), "02-a")
     names = sorted(["02-a.svg", f"02-a.{kind}", f"02-b.{kind}", "captions.md"])
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == names
     for name in names:
@@ -163,8 +229,8 @@ def test_files_are_equal_when_written_twice(shown, monkeypatch, tmp_path, photog
     assert "<dc:date>" not in svg
     first, second = (tmp_path / "one" / "captions.md").read_text("utf-8").split("\n\n")
     assert first.startswith(f'<figure id="02-a">\n<img src="02-a.{kind}" width="400"')
-    assert f'height="{height}" alt="{ALT}">' in second
-    assert 'Second "caption".' in second
+    assert f'height="{height}" alt="Two elephants, &quot;tuskers&quot; both.">' in second
+    assert 'Second "caption" of a &amp; b.' in second
     assert "Whoever passes this figure on does so under the same licence." in second
     assert second.count('<a href="https://') >= 3
 
@@ -182,13 +248,13 @@ def test_a_licence_that_asks_for_it_is_told_what_was_changed():
 
 
 def test_the_command_writes_the_figures_of_a_notebook(tmp_path, capsys):
-    figures.main(["00", "--width", "300", "--output", str(tmp_path)])
+    export.main(["00", "--width", "300", "--output", str(tmp_path)])
     written = {path.stem for path in tmp_path.iterdir()}
-    text = (figures.NOTEBOOKS / "00_start_here.ipynb").read_text("utf-8")
+    text = (export.NOTEBOOKS / "00_start_here.ipynb").read_text("utf-8")
     assert written == {*re.findall(r"\*\*Figure (00-[a-z-]+)\.", text), "captions"}
     assert capsys.readouterr().out.startswith("00_start_here.ipynb ...\n")
     with pytest.raises(SystemExit):
-        figures.main(["99"])
+        export.main(["99"])
 
 
 def test_the_readers_own_original_takes_the_place_of_the_scene(monkeypatch, tmp_path):

@@ -27,11 +27,9 @@ def cell(name):
 @pytest.fixture(scope="module")
 def shown():
     """What the notebook defines, up to the region's score and the transformer."""
-    names = {"show_on_one_scale": lambda *args, **options: None}
-    for name in ("imports", "broken", "grids", "refusals", "two-logits", "by-hand"):
-        source = cell(name).replace("    show_on_one_scale,\n", "")
-        exec(source, names)
-    for name in ("regions-code", "token-grid", "token-check"):
+    names = {}
+    first = ("imports", "broken", "grids", "refusals", "two-logits", "by-hand")
+    for name in (*first, "regions-code", "token-grid", "token-check"):
         exec(cell(name), names)
     return SimpleNamespace(**names)
 
