@@ -2,10 +2,12 @@
 
 Formats each with ruff, executes it from top to bottom with the embedded networks and writes it in
 place: with its outputs, without timings, and without the live state of widgets, of which the still
-picture in the same output is kept. Then says what .ci/clean.py says of it.
+picture in the same output is kept. Each picture is marked with a digest of the cell that drew it.
+Then says what .ci/clean.py says of it.
 """
 
 import argparse
+import hashlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +39,16 @@ def tidy(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs = _joined(cell.outputs)
             for output in cell.outputs:
-                output.get("data", {}).pop(WIDGET, None)
+                data = output.get("data", {})
+                data.pop(WIDGET, None)
+                if any(kind.startswith("image/") for kind in data):
+                    output.metadata["drawn_by"] = _digest(cell.source)
     return notebook
+
+
+def _digest(source: str) -> str:
+    """As .ci/clean.py computes it, which finds pictures whose cell has changed since."""
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
 def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
