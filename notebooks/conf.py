@@ -1,45 +1,40 @@
 """Sphinx makes a site of the notebooks: `sphinx-build notebooks build`.
 
-It executes every notebook; `-D nb_execution_mode=off` shows the committed outputs.
+It executes them, two at a time; `-D nb_execution_mode=off` shows the committed outputs.
 """
 
 import logging
 import os
-import re
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+import nbformat
 from docutils import nodes
-from jupyter_client import KernelManager
 from math_core import LatexToMathML
-from myst_nb.core.render import MimeData, NbElementRenderer
-from sphinx.addnodes import pending_xref
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
 from sphinx.application import Sphinx
-from sphinx.transforms import SphinxTransform
+from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxTranslator
+from sphinx.util.logging import getLogger
+
+from course.kernels import run_notebook
 
 sys.path.append(str(Path(__file__).with_name("pages")))  # Scripts, not a package.
 
 from explorer import write_explorer
-
-os.environ.setdefault("CAMUTILS_WEIGHTS", "embedded")  # The kernels inherit it.
-# Without encryption every kernel writes a warning; older versions know neither.
-if "transport_encryption" in KernelManager.class_trait_names():
-    KernelManager.transport_encryption.default_value = "auto"
+from rebuild import tidy
 
 project = html_title = "Class activation maps"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 
 nb_execution_mode = "force"
-nb_execution_timeout = 300
-# A widget's output holds a still picture too, and that is what works on a page.
-nb_mime_priority_overrides = [
-    ("html", "application/vnd.jupyter.widget-view+json", None)
-]
-nb_ipywidgets_js = {}  # By default two scripts from the web.
 myst_enable_extensions = ["dollarmath"]
 myst_dmath_double_inline = True  # `$$...$$` needs no empty lines around it.
-myst_update_mathjax = False
+myst_heading_anchors = 3  # Links may lead to sections: `02_....ipynb#6--in-one-line`.
 
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
@@ -56,50 +51,88 @@ html_theme_options = {
     "use_download_button": False,
 }
 html_context = {"default_mode": "auto"}  # Light or dark as the reader's system is.
+templates_path = ["_templates"]
+html_sidebars = {
+    "**": [
+        "navbar-logo.html",
+        "search-button-field.html",
+        "explorer.html",
+        "sbt-sidebar-nav.html",
+    ]
+}
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_show_search_summary = False  # It needs a server.
 html_copy_source = html_use_index = html_domain_indices = False
 
+AT_A_TIME = 2
+FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
+logger = getLogger(__name__)
 formulas = LatexToMathML()
-render_image = NbElementRenderer.render_image
+executed: dict[str, NotebookNode] = {}  # By the names of their pages.
+failed: list[str] = []
 
 
-class Links(SphinxTransform):
-    """Settle two kinds of links that MyST does not know."""
-
-    default_priority = 870  # Before MyST looks for the places that links lead to.
-
-    def apply(self, **kwargs: object) -> None:
-        """Let links find `<a id="..."></a>`; of links elsewhere leave the text."""
-        places = self.env.metadata[self.env.docname].setdefault("myst_slugs", {})
-        for html in self.document.findall(nodes.raw):
-            if anchor := re.match(r'<a id="([^"]+)"', html.astext()):
-                places[anchor[1]] = (None, anchor[1], "")
-        self.document.myst_slugs = places
-        folder = Path(self.env.doc2path(self.env.docname)).parent
-        for link in list(self.document.findall(pending_xref)):
-            target = link["reftarget"]
-            is_page = link["refdomain"] == "doc"
-            is_elsewhere = is_page and target not in self.env.found_docs
-            if link["reftype"] == "myst" and (
-                is_elsewhere or (folder / target).is_dir()
-            ):
-                link.replace_self(link.children)
+def take_over_execution(app: Sphinx, config: Config) -> None:
+    """Execute the notebooks here: MyST-NB would run one after the other."""
+    config.executes_notebooks = config.nb_execution_mode != "off"
+    config.nb_execution_mode = "off"
 
 
-def render_image_with_alt(
-    self: NbElementRenderer, data: MimeData
-) -> list[nodes.Element]:
-    """Give a picture the `alt` of its output's metadata, which MyST-NB 1.4 drops."""
-    (image,) = render_image(self, data)
-    image["alt"] = data.output_metadata.get(data.mime_type, {}).get("alt", "")
-    return [image]
+def execute(path: Path) -> tuple[NotebookNode, float]:
+    """A notebook with new outputs, and how many seconds they took."""
+    start = time.monotonic()
+    weights = os.environ.get("CAMUTILS_WEIGHTS") or "embedded"
+    # Kernels that share all cores wait for each other.
+    n_threads = max(1, (os.cpu_count() or 1) // AT_A_TIME)
+    notebook = run_notebook(path, weights, {"OMP_NUM_THREADS": str(n_threads)})
+    return notebook, time.monotonic() - start
 
 
-def leave_out_widgets(self: NbElementRenderer, metadata: dict) -> None:
-    """Write no state of widgets into a page where none can work."""
+def execute_notebooks(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
+    """Execute those that are about to be read, with a line for each that is done."""
+    if not app.config.executes_notebooks:
+        return
+    paths = {page: env.doc2path(page) for page in pages}
+    with ThreadPoolExecutor(AT_A_TIME) as pool:  # Kernels are processes of their own.
+        runs = {
+            pool.submit(execute, path): page
+            for page, path in paths.items()
+            if path.suffix == ".ipynb"
+        }
+        for run in as_completed(runs):
+            page = runs[run]
+            try:
+                executed[page], seconds = run.result()
+            except FAILURES as error:
+                failed.append(page)
+                executed[page] = nbformat.read(paths[page], as_version=4)
+                for cell in executed[page].cells:
+                    if "outputs" in cell:
+                        cell.outputs = []  # They would hide that it failed.
+                logger.error("%s failed: %s", page, error)
+            else:
+                logger.info("%s executed in %.0f s", page, seconds)
+
+
+def show_notebook(app: Sphinx, page: str, content: list[str]) -> None:
+    """Give MyST-NB the executed notebook, and alternative texts where it finds them."""
+    if app.env.doc2path(page).suffix != ".ipynb":
+        return
+    notebook = tidy(executed.get(page) or nbformat.reads(content[0], as_version=4))
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            for about in output.get("metadata", {}).values():
+                if "alt" in about:
+                    cell.metadata["mystnb"] = {"image": {"alt": about["alt"]}}
+    content[0] = nbformat.writes(notebook)
+
+
+def keep_copies_in_build(app: Sphinx) -> None:
+    """Let MyST-NB write its copies into the build: no setting names their place."""
+    copies = str(Path(app.doctreedir) / "notebooks")
+    app.env.mystnb_config = app.env.mystnb_config.copy(output_folder=copies)
 
 
 def write_mathml(self: SphinxTranslator, node: nodes.math | nodes.math_block) -> None:
@@ -112,56 +145,23 @@ def write_mathml(self: SphinxTranslator, node: nodes.math | nodes.math_block) ->
     raise nodes.SkipNode
 
 
-def keep_copies_in_build(app: Sphinx) -> None:
-    """Let MyST-NB write its copies of notebooks where Sphinx writes its own."""
-    copies = str(Path(app.doctreedir) / "notebooks")
-    app.env.mystnb_config = app.env.mystnb_config.copy(output_folder=copies)
-
-
-def add_explorer(app: Sphinx, error: Exception | None) -> None:
-    """Write the page of `pages/explorer.py` beside those of the notebooks."""
+def finish(app: Sphinx, error: Exception | None) -> None:
+    """Write `explorer.html` beside the pages; fail if a notebook did."""
     if error is None and app.builder.format == "html":
         write_explorer(Path(app.outdir) / "explorer.html")
-
-
-def link_explorer(
-    app: Sphinx, name: str, template: str, context: dict, doctree: nodes.document | None
-) -> None:
-    """Put that page first in the navigation: toctrees take only Sphinx's own pages."""
-    make = context["generate_toctree_html"]
-    target = context["pathto"]("explorer.html", 1)
-    link = f'<li class="toctree-l1"><a href="{target}">The logit taken apart</a></li>'
-    own = f'<ul class="nav bd-sidenav bd-sidenav__home-link">{link}</ul>'
-    context["generate_toctree_html"] = lambda *a, **kw: f"{own}{make(*a, **kw)}"
-
-
-def fail_with_a_notebook(app: Sphinx, error: Exception | None) -> None:
-    """Let the command fail if a notebook did; all pages are written nevertheless."""
-    runs = [
-        data.get("exec_data") for data in getattr(app.env, "nb_metadata", {}).values()
-    ]
-    if not all(run["succeeded"] for run in runs if run):
+    if failed:
         app.statuscode = 1
-
-
-def quieten() -> None:
-    """Leave out lists of all settings, and of a notebook's two lines the first."""
-    for name in ("myst_nb.sphinx_ext", "myst_parser.sphinx_ext.main"):
-        logging.getLogger(f"sphinx.{name}").setLevel(logging.WARNING)
-    for handler in logging.getLogger("sphinx").handlers:
-        handler.addFilter(
-            lambda record: "Executing notebook using" not in record.getMessage()
-        )
 
 
 def setup(app: Sphinx) -> None:
     """Do what no setting does."""
-    app.add_transform(Links)
-    app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
+    app.add_config_value("executes_notebooks", True, "env", bool)
+    app.connect("config-inited", take_over_execution)
     app.connect("builder-inited", keep_copies_in_build)
-    app.connect("build-finished", fail_with_a_notebook)
-    app.connect("build-finished", add_explorer)
-    app.connect("html-page-context", link_explorer, priority=900)  # After the theme's.
-    NbElementRenderer.render_image = render_image_with_alt
-    NbElementRenderer.render_nb_finalise = leave_out_widgets
-    quieten()
+    app.connect("env-before-read-docs", execute_notebooks)
+    app.connect("source-read", show_notebook)
+    app.connect("build-finished", finish)
+    app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
+    for name in ("myst_nb.sphinx_ext", "myst_parser.sphinx_ext.main"):
+        # Not the list of all their settings.
+        logging.getLogger(f"sphinx.{name}").setLevel(logging.WARNING)

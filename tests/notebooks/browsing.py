@@ -42,7 +42,7 @@ def opened(browser: Browser, address: str, width: int = 1280, dark: bool = False
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda r: r.url.startswith(("http", "ws")) and wrong.append(r.url))
     page.goto(address)
-    page.wait_for_timeout(300)  # The theme's scripts and transitions.
+    page.wait_for_timeout(50)  # The theme's scripts and transitions.
     yield page
     context.close()
     assert wrong == [], wrong
