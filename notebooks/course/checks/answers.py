@@ -1,18 +1,33 @@
-"""What the checks share: reading an answer, running a function, recognising common mistakes.
+"""What the checks share: an answer is read and compared, and a sentence says what came of it.
 
-A check returns one sentence, and `checker` prints it. An answer that cannot be read ends the check
-with an `AnswerError`, whose text is then that sentence.
+A check takes the reader's answer, and what the answer depends on, and returns a sentence, which
+`checker` prints: one that begins with "Right", or a hint that does not give the solution away. Each
+kind of answer has a function that does the whole:
+
+    letters of all true statements    compare_letters
+    one letter                        choose
+    one letter for each question      quiz                     (Recall)
+    a number                          compare_number
+    whole numbers, a cell             compare_whole_numbers, compare_cell
+    a tensor                          compare_tensor
+    a function                        check_function
+    a sentence in the reader's words  reflect
+
+`mistakes` are pairs of what a common mistake gives and the sentence that helps; the right answer is
+compared first. An answer that cannot be read raises an `AnswerError`, whose text is the sentence.
+
+Right answers to all exercises, and mistakes, stand in `tests/notebooks/exercises`; the tests make
+more wrong answers of them by themselves, also of functions.
 """
 
-import contextlib
 import copy
 import functools
 import inspect
 import linecache
 import math
-import random
+import re
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -23,19 +38,20 @@ from torch import Tensor
 RIGHT = "Right."
 NORMALISED = "The right map, but normalised; leave its values as they are."
 
+Mistakes = Sequence[tuple[Any, str]]
+
 
 class AnswerError(Exception):
     """Ends a check; its text is what the reader gets to see."""
 
 
 def checker(check: Callable[..., str]) -> Callable[..., None]:
-    """Make a check print its sentence, whatever happens, and leave the random state as it was."""
+    """Make a check print its sentence, whatever happens."""
 
     @functools.wraps(check)
     def print_sentence(*arguments: Any, **named: Any) -> None:
         try:
-            with _random_state_kept():
-                sentence = check(*arguments, **named)
+            sentence = check(*arguments, **named)
         except AnswerError as error:
             sentence = str(error)
         except Exception as error:  # What the notebook passes beside the answer was changed.
@@ -43,6 +59,247 @@ def checker(check: Callable[..., str]) -> Callable[..., None]:
         print(sentence)
 
     return print_sentence
+
+
+# Letters
+
+
+def compare_letters(
+    answer: Any, wrong: Mapping[str, str], missing: Mapping[str, str], right: str
+) -> str:
+    """The sentence for a choice of statements, several of which may be true.
+
+    Args:
+        answer: letters, as `read_letters` takes them.
+        wrong: by its letter, why a statement is not true.
+        missing: by the letter of each true statement, what to say if it is not named.
+        right: what to say if all true statements are named, and no others.
+    """
+    letters = read_letters(answer, [*wrong, *missing])
+    for letter, sentence in wrong.items():
+        if letter in letters:
+            return sentence
+    for letter, sentence in missing.items():
+        if letter not in letters:
+            return sentence
+    return right
+
+
+def choose(answer: Any, sentences: Mapping[str, str]) -> str:
+    """The sentence for one letter; `sentences` has one for each that may be chosen."""
+    letters = read_letters(answer, sentences)
+    if len(letters) > 1:
+        raise AnswerError(f"Expected one letter, got {len(letters)}.")
+    return sentences[letters[0]]
+
+
+def quiz(answer: Any, *questions: Mapping[str, str]) -> str:
+    """A numbered line for each of several questions that have one right letter each.
+
+    Args:
+        answer: a letter for each question, in their order: "bca", "b, c, a" or ["b", "c", "a"].
+        questions: for each, by its letter, what to say of each option: of the right one "Right"
+            and perhaps why, of every wrong one why not.
+    """
+    letters = read_letters(answer, {letter for sentences in questions for letter in sentences})
+    if len(letters) != len(questions):
+        raise AnswerError(f"Expected {len(questions)} letters, one for each question.")
+    pairs = enumerate(zip(letters, questions, strict=True), start=1)
+    return "\n".join(f"{number}. {choose(*pair)}" for number, pair in pairs)
+
+
+def read_letters(answer: Any, letters: Iterable[str]) -> list[str]:
+    """The letters that are named, in their order: at least one, and all of them in `letters`.
+
+    "bd", "B, D", "b and d", "b;d" and ["b", "d"] name the same two.
+    """
+    letters = sorted(letters)
+    named = [letter for word in read_words(answer) if word != "and" for letter in word]
+    if not named or not set(named) <= set(letters):
+        raise AnswerError(f'Expected letters from {letters[0]} to {letters[-1]}, as in "ad".')
+    return named
+
+
+def read_words(answer: Any) -> list[str]:
+    """The words of a text, or of a collection of texts, in small letters; none of anything else."""
+    refuse_missing(answer)
+    texts = answer if isinstance(answer, list | tuple | set) else [answer]
+    if not all(isinstance(text, str) for text in texts):
+        return []
+    return re.findall(r"\w+", " ".join(texts).lower())
+
+
+# Numbers
+
+
+def compare_number(
+    answer: Any,
+    expected: float,
+    mistakes: Mistakes = (),
+    *,
+    right: str = RIGHT,
+    otherwise: str = "Not that number yet.",
+    relative: float = 0.01,
+    absolute: float = 0.0,
+) -> str:
+    """The sentence for a number.
+
+    Args:
+        answer: a number, as `read_number` takes it.
+        expected: the right number.
+        mistakes: wrong numbers with their sentences.
+        right: the sentence for the right number.
+        otherwise: the sentence for any other number.
+        relative: how far an answer may be off, as a share of the right number: one per cent,
+            unless there are reasons; 0 for whole numbers.
+        absolute: how far it may be off in any case, as 0.005 where two decimals are printed.
+    """
+    number = read_number(answer)
+    if _is_near(number, expected, relative, absolute):
+        return right
+    for value, sentence in mistakes:
+        if _is_near(number, value, 0.01, absolute):
+            return sentence
+    return otherwise
+
+
+def compare_whole_numbers(
+    answer: Any,
+    names: Sequence[str],
+    expected: tuple[int, ...],
+    mistakes: Mistakes = (),
+    *,
+    right: str,
+    otherwise: str,
+) -> str:
+    """The sentence for several whole numbers; `mistakes` has tuples of them."""
+    numbers = read_whole_numbers(answer, *names)
+    for values, sentence in [(expected, right), *mistakes]:
+        if numbers == values:
+            return sentence
+    return otherwise
+
+
+def compare_cell(
+    answer: Any,
+    expected: tuple[int, int],
+    mistakes: Mistakes = (),
+    *,
+    right: str,
+    otherwise: str = "Not that cell yet.",
+) -> str:
+    """The sentence for a cell of a map, (row, column) counted from 0."""
+    row, column = expected
+    mistakes = [
+        *mistakes,
+        ((column, row), "Row and column are swapped: the row comes first and counts downwards."),
+        ((row + 1, column + 1), "Count from 0: the upper left cell is (0, 0)."),
+    ]
+    names = ("row", "column")
+    return compare_whole_numbers(
+        answer, names, expected, mistakes, right=right, otherwise=otherwise
+    )
+
+
+def read_number(answer: Any) -> float:
+    """One finite number: Python's, NumPy's, a tensor without dimensions, or one in quotes."""
+    refuse_missing(answer)
+    number = _to_float(answer)
+    if number is None:
+        raise AnswerError(f"Expected one number, got {_describe(answer)}.")
+    if not math.isfinite(number):
+        raise AnswerError(f"Expected a finite number, got {number}.")
+    return number
+
+
+def read_whole_numbers(answer: Any, *names: str) -> tuple[int, ...]:
+    """A whole number for each name, from a collection, an array, a tensor or a text."""
+    refuse_missing(answer)
+    values = _to_python(answer)
+    if isinstance(values, str):
+        values = re.findall(r"[^\s,;()\[\]]+", values)
+    numbers = [_to_float(value) for value in values] if isinstance(values, list | tuple) else []
+    if len(numbers) != len(names) or not all(_is_whole(number) for number in numbers):
+        raise AnswerError(f"Expected {len(names)} whole numbers: ({', '.join(names)}).")
+    return tuple(int(number) for number in numbers)
+
+
+# Tensors
+
+
+def compare_tensor(
+    answer: Any, expected: Tensor, mistakes: Mistakes = (), *, right: str = RIGHT
+) -> str:
+    """The sentence for a tensor whose values may be off by a tenth of a per cent."""
+    values = read_tensor(answer)
+    if values.shape != expected.shape:
+        return f"Expected shape {tuple(expected.shape)}, got {tuple(values.shape)}."
+    for other, sentence in [(expected, right), *mistakes]:
+        if _is_close(values, other):
+            return sentence
+    return "The shape is right, the values are not yet."
+
+
+def read_tensor(answer: Any) -> Tensor:
+    """A tensor of finite numbers, as float64 on the CPU and without its gradient."""
+    refuse_missing(answer)
+    if not isinstance(answer, Tensor):
+        raise AnswerError(f"Expected a tensor, got {_describe(answer)}.")
+    values = answer.detach().to("cpu", torch.float64)
+    if not values.isfinite().all():
+        raise AnswerError("Expected finite numbers, but your tensor holds NaN or inf.")
+    return values
+
+
+def random_tensor(*shape: int, seed: int = 0) -> Tensor:
+    """The same normal numbers every time, without touching the global random state."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape) + seed))
+
+
+# Functions
+
+
+def check_function(
+    function: Any,
+    solution: Callable[..., Any],
+    cases: Sequence[tuple[Any, ...]],
+    mistakes: Sequence[tuple[Callable[..., Any], str]] = (),
+    *,
+    right: str = RIGHT,
+    read: Callable[[Any], Any] = lambda result: result,
+) -> str:
+    """The sentence for a function, which is called with every case and compared with `solution`.
+
+    Args:
+        function: the reader's.
+        solution: ours; gives a number or a tensor. Both may be off by a tenth of a per cent.
+        cases: tuples of arguments, at least two. Each argument, each side of a box and each end of
+            a slice has more than one value among them: a function that ignores one of them must
+            not pass, and `tests/notebooks/test_exercises.py` makes such functions.
+        mistakes: functions of the same arguments that make a common mistake, with their sentences.
+        right: the sentence for a function that gives what `solution` gives.
+        read: what is to be compared of the reader's result, if that is not the result itself; may
+            raise an `AnswerError`.
+    """
+    for case in cases:
+        result = read(call(function, *case))
+        expected = solution(*case)
+        wrong = [(mistake(*case), sentence) for mistake, sentence in mistakes]
+        if isinstance(expected, Tensor) and expected.ndim:
+            sentence = compare_tensor(result, expected, wrong, right=right)
+        else:
+            sentence = compare_number(
+                result,
+                expected,
+                wrong,
+                right=right,
+                otherwise="Not yet.",
+                relative=1e-3,
+                absolute=1e-6,
+            )
+        if sentence != right:
+            return f"{sentence} Your function was called with {_describe_case(solution, case)}."
+    return right
 
 
 def call(function: Any, *arguments: Any) -> Any:
@@ -65,141 +322,24 @@ def call(function: Any, *arguments: Any) -> Any:
     return result
 
 
-def read_number(answer: Any) -> float:
-    """One finite number, as Python's, NumPy's or a tensor without dimensions."""
-    refuse_missing(answer)
-    number = _to_float(answer)
-    if number is None:
-        raise AnswerError(f"Expected one number, got {_describe(answer)}.")
-    if not math.isfinite(number):
-        raise AnswerError(f"Expected a finite number, got {number}.")
-    return number
+# Sentences
 
 
-def read_numbers(answer: Any, *names: str, whole: bool = False) -> tuple[float, ...]:
-    """A finite number for each name, from a tuple, a list, an array or a tensor.
+def reflect(answer: Any, *questions: str, least: int = 5) -> str:
+    """For a sentence that no check can judge: questions that the reader holds it against.
 
-    With `whole`, 10.0 is a number and 10.9 is none.
+    Args:
+        answer: a text of at least `least` words.
+        questions: as "Does it say which class the map is of?".
+        least: so many words make a sentence.
     """
-    refuse_missing(answer)
-    kind = "whole" if whole else "finite"
-    refusal = AnswerError(f"Expected {len(names)} {kind} numbers: ({', '.join(names)}).")
-    values = _to_python(answer)
-    if not isinstance(values, Sequence) or len(values) != len(names):
-        raise refusal
-    numbers = tuple(_to_float(value) for value in values)
-    if any(number is None or not math.isfinite(number) for number in numbers):
-        raise refusal
-    if whole and any(number != round(number) for number in numbers):
-        raise refusal
-    return numbers
+    if len(read_words(answer)) < least:
+        raise AnswerError(f"Expected a sentence of at least {least} words, in quotes.")
+    lines = [f"- {question}" for question in questions]
+    return "\n".join(["Read your sentence again, with these questions:", *lines])
 
 
-def read_word(answer: Any, *words: str) -> str:
-    """One of these words, which are in small letters, however it is written."""
-    refuse_missing(answer)
-    word = answer.strip().lower() if isinstance(answer, str) else ""
-    if word not in words:
-        raise AnswerError(f"Expected one of these, in quotes: {', '.join(words)}.")
-    return word
-
-
-def read_letters(answer: Any, letters: str, least: int = 1) -> set[str]:
-    """Which of these letters, at least so many, are named by a text, or by a collection of texts.
-
-    The text may be `"bd"` or `"B, D"`.
-    """
-    refuse_missing(answer)
-    refusal = AnswerError(f'Expected letters from {letters[0]} to {letters[-1]}, as in "ad".')
-    texts = list(answer) if isinstance(answer, list | tuple | set) else [answer]
-    if not all(isinstance(text, str) for text in texts):
-        raise refusal
-    named = set("".join(texts).lower()) - set(" ,")
-    if len(named) < least or not named <= set(letters):
-        raise refusal
-    return named
-
-
-def read_tensor(answer: Any) -> Tensor:
-    """A tensor of finite numbers, as float64 on the CPU and without its gradient."""
-    refuse_missing(answer)
-    if not isinstance(answer, Tensor):
-        raise AnswerError(f"Expected a tensor, got {_describe(answer)}.")
-    if answer.is_complex():
-        raise AnswerError(f"Expected real numbers, got {answer.dtype}.")
-    try:
-        values = answer.detach().to("cpu", torch.float64)
-        is_finite = bool(values.isfinite().all())
-    except (RuntimeError, ValueError):  # Sparse, on the meta device, not yet initialised, ...
-        raise AnswerError("Expected a tensor whose values can be read.") from None
-    if not is_finite:
-        raise AnswerError("Expected finite numbers, but your tensor holds NaN or inf.")
-    return values
-
-
-def compare_number(
-    number: float, sentences: Mapping[float, str], otherwise: str = "Not that number yet."
-) -> str:
-    """The sentence for a number: the right one, common mistakes, or `otherwise`."""
-    for value, sentence in sentences.items():
-        if math.isclose(number, value, rel_tol=1e-5, abs_tol=1e-5):
-            return sentence
-    return otherwise
-
-
-def compare_letters(
-    answer: Any, refused: Mapping[str, str], missing: Mapping[str, str], right: str
-) -> str:
-    """The sentence for a choice of statements, given as letters.
-
-    `refused` says why a letter is wrong, `missing` what a right one that is not there asks.
-    """
-    letters = read_letters(answer, "".join(sorted({*refused, *missing})))
-    for letter, sentence in refused.items():
-        if letter in letters:
-            return sentence
-    for letter, sentence in missing.items():
-        if letter not in letters:
-            return sentence
-    return right
-
-
-def compare_tensor(
-    answer: Any,
-    expected: Tensor,
-    mistakes: Sequence[tuple[Tensor, str]] = (),
-    right: str = RIGHT,
-) -> str:
-    """The sentence for a tensor: `right`, or that of the common mistake it is equal to."""
-    values = read_tensor(answer)
-    if values.shape != expected.shape:
-        return f"Expected shape {tuple(expected.shape)}, got {tuple(values.shape)}."
-    for other, sentence in [(expected, right), *mistakes]:
-        if _is_close(values, other):
-            return sentence
-    return "The shape is right, the values are not yet."
-
-
-def _is_close(values: Tensor, expected: Tensor) -> bool:
-    """Whether what `read_tensor` returned has these values, but for rounding in float32."""
-    expected = expected.detach().to("cpu", torch.float64)
-    return torch.allclose(values, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
-
-
-def random_tensor(*shape: int) -> Tensor:
-    """The same normal numbers every time, without touching the global random state."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
-
-
-@contextlib.contextmanager
-def _random_state_kept() -> Iterator[None]:
-    states = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(devices=[]):  # On the CPU: answers need no other device.
-            yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
+# What all of them need
 
 
 def refuse_missing(answer: Any) -> None:
@@ -212,23 +352,32 @@ def refuse_missing(answer: Any) -> None:
 
 def _to_python(value: Any) -> Any:
     """Tensors and arrays as Python's numbers and lists of them, anything else as it is."""
-    if not isinstance(value, Tensor | np.ndarray | np.generic):
-        return value
-    try:
-        return value.tolist()
-    except (RuntimeError, ValueError):  # A tensor whose values cannot be read.
-        return value
+    return value.tolist() if isinstance(value, Tensor | np.ndarray | np.generic) else value
 
 
 def _to_float(value: Any) -> float | None:
-    """A real number as a float, infinite where it is too large; None for anything else."""
+    """A real number or the text of one as a float; None for anything else."""
     value = _to_python(value)
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if isinstance(value, bool) or not isinstance(value, Real | str):
         return None
     try:
         return float(value)
-    except OverflowError:
-        return math.inf
+    except (ValueError, OverflowError):
+        return None
+
+
+def _is_whole(number: float | None) -> bool:
+    return number is not None and number.is_integer()
+
+
+def _is_near(number: float, value: float, relative: float, absolute: float) -> bool:
+    return abs(number - value) <= max(relative * abs(value), absolute, 1e-9)
+
+
+def _is_close(values: Tensor, expected: Tensor) -> bool:
+    """Whether two tensors are equal but for rounding, also in half precision."""
+    expected = expected.detach().to("cpu", torch.float64)
+    return torch.allclose(values, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
 def _describe(value: Any) -> str:
@@ -238,9 +387,19 @@ def _describe(value: Any) -> str:
     return kind
 
 
+def _describe_case(solution: Callable[..., Any], case: tuple[Any, ...]) -> str:
+    """As `heat of shape (4, 5), box = (0, 0, 200, 200)`."""
+    parts = []
+    for name, value in zip(inspect.signature(solution).parameters, case, strict=False):
+        is_tensor = isinstance(value, Tensor)
+        parts.append(f"{name} of shape {tuple(value.shape)}" if is_tensor else f"{name} = {value}")
+    return ", ".join(parts)
+
+
 def _name_error(error: Exception) -> str:
     """Its kind and the first line of its message: those that follow help nobody here."""
-    name, message = type(error).__name__, str(error).partition("\n")[0]
+    name = type(error).__name__
+    message = str(error).partition("\n")[0]
     return f"{name}: {message}" if message else name
 
 

@@ -6,37 +6,27 @@ from torch import Tensor
 
 from camutils import Classifier, grad_cam, normalize_map
 
-from .answers import (
-    NORMALISED,
-    RIGHT,
-    checker,
-    compare_number,
-    compare_tensor,
-    read_number,
-    read_tensor,
-)
+from .answers import NORMALISED, checker, compare_number, compare_tensor, read_tensor
 
 
 @checker
 def check_00_1(answer: Any) -> str:
     """Exercise 1: how many pixels of the input one cell covers."""
-    sentences = {
-        32: RIGHT,
-        7: "That is the number of cells; how many of the 224 pixels does one of them get?",
-        1024: "That is the area of one cell; its width was asked for.",
-    }
-    return compare_number(read_number(answer), sentences)
+    mistakes = [
+        (7, "That is the number of cells; how many of the 224 pixels does one of them get?"),
+        (1024, "That is the area of one cell; its width was asked for."),
+    ]
+    return compare_number(answer, 32, mistakes, relative=0)
 
 
 @checker
 def check_00_2(answer: Any) -> str:
     """Exercise 2: the opacity that gives the photograph back."""
-    sentences = {
-        0: RIGHT,
-        1: "Then the hottest place is pure colour; what is cold is still the photograph.",
-        0.8: "That is the default; it lays the colours over what is hot.",
-    }
-    return compare_number(read_number(answer), sentences)
+    mistakes = [
+        (1, "Then the hottest place is pure colour; what is cold is still the photograph."),
+        (0.8, "That is the default; it lays the colours over what is hot."),
+    ]
+    return compare_number(answer, 0, mistakes)
 
 
 @checker
@@ -51,4 +41,4 @@ def check_00_3(answer: Any, classifier: Classifier, x: Tensor) -> str:
         (normalize_map(wolf), NORMALISED),
     ]
     right = "Right. Draw it: for want of a wolf, the evidence lies on the bear."
-    return compare_tensor(answer, wolf, mistakes, right)
+    return compare_tensor(answer, wolf, mistakes, right=right)

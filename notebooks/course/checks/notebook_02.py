@@ -8,7 +8,15 @@ from torch import Tensor
 from camutils import Classifier, grad_cam, normalize_map
 from camutils.cam import backpropagate
 
-from .answers import NORMALISED, checker, compare_letters, compare_tensor, read_number, read_tensor
+from .answers import (
+    NORMALISED,
+    checker,
+    compare_letters,
+    compare_number,
+    compare_tensor,
+    read_number,
+    read_tensor,
+)
 
 
 @checker
@@ -46,14 +54,18 @@ def check_02_3(answer: Any, cam: Tensor) -> str:
     """How far the logit falls without the hottest cell of its class's CAM (h, w)."""
     fall = read_number(answer)
     hottest, cells = cam.max().item(), cam.numel()
-    sentences = [
-        (hottest / cells, "Right: its share of the mean, and that is exact."),
+    mistakes = [
         (hottest, "That is the cell itself. The logit is the mean of the cells, not their sum."),
         (-hottest / cells, "The size is right; a positive number was asked for."),
         (hottest / cam.sum().item(), "That is its share of the map. How far does the logit fall?"),
     ]
-    right = (words for value, words in sentences if abs(fall - value) <= 0.01 * abs(value))
-    return next(right, "Not that number. What becomes of the mean if one of the cells is zero?")
+    return compare_number(
+        fall,
+        hottest / cells,
+        mistakes,
+        right="Right: its share of the mean, and that is exact.",
+        otherwise="Not that number. What becomes of the mean if one of the cells is zero?",
+    )
 
 
 @checker
@@ -78,7 +90,7 @@ def check_02_4(answer: Any, classifier: Classifier, x: Tensor) -> str:
 @checker
 def check_02_5(answer: Any) -> str:
     """Which of four sentences the map of a difference of two logits carries, as letters."""
-    refused = {
+    wrong = {
         "b": "Not b: blue says that these cells raise the tusker's logit more. The map does not "
         "tell whether they raise or lower the other one's.",
         "c": "Not c: that is a prediction about another picture. It is worth testing, and the next "
@@ -89,13 +101,13 @@ def check_02_5(answer: Any) -> str:
         "d": "Something is missing: what do all cells of the map add up to?",
     }
     right = "Right: the map is exact about this difference, and only about the difference."
-    return compare_letters(answer, refused, missing, right)
+    return compare_letters(answer, wrong, missing, right)
 
 
 @checker
 def check_02_6(answer: Any) -> str:
     """What can be told of two maps of which each was scaled by its own maximum, as letters."""
-    refused = {
+    wrong = {
         "a": "Not a: each map was scaled by its own maximum, so the hottest cells of both have the "
         "same colour.",
         "d": "Not d: a map says where, not how likely. The probability depends on the logits of "
@@ -106,7 +118,7 @@ def check_02_6(answer: Any) -> str:
         "c": "Something is missing: does scaling change the order of the cells of one map?",
     }
     right = "Right: within a map the order of the colours holds, between two maps it means nothing."
-    return compare_letters(answer, refused, missing, right)
+    return compare_letters(answer, wrong, missing, right)
 
 
 def _weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:

@@ -11,11 +11,12 @@ from .answers import (
     NORMALISED,
     AnswerError,
     checker,
+    compare_number,
     compare_tensor,
     read_letters,
     read_number,
     read_tensor,
-    refuse_missing,
+    read_words,
 )
 
 TOLERANCE = 15
@@ -25,7 +26,7 @@ TOLERANCE = 15
 def check_04_1(answer: Any, off: Tensor) -> str:
     """Exercise 1: the letters of the pictures whose peak is at most 15 pixels off; `off` (N,)."""
     letters = "abcdefghijklmnopqrstuvwxyz"[: len(off)]
-    chosen = read_letters(answer, letters, least=0)  # Perhaps no peak is near.
+    chosen = set(read_letters(answer, letters))
     near = {a for a, pixels in zip(letters, off.tolist(), strict=True) if pixels <= TOLERANCE}
     missing, wrong = len(near - chosen), len(chosen - near)
     if not missing and not wrong:
@@ -41,19 +42,21 @@ def check_04_1(answer: Any, off: Tensor) -> str:
 def check_04_2(answer: Any, differences: Tensor) -> str:
     """Exercise 2: how many photographs narrow the interval of `differences` (N,) to 0.05."""
     number = read_number(answer)
-    deviation = differences.std().item()
-    right = (1.96 * deviation / 0.05) ** 2
-    if abs(number - right) <= 0.1 * right + 1:
-        return "Right: half the width falls with the root of the number of photographs."
-    if abs(number - right / 4) <= 0.004 * right:
-        return "Not yet: 0.05 to either side is half the interval, not all of it."
-    if abs(number - right / 1.96**2) <= 0.004 * right:
-        return "Not yet: a 95 % interval has a factor 1.96."
-    if abs(number - right**0.5) <= 0.1 * right**0.5:
-        return "Not yet: that is the root of the number. Square it."
-    if number < right:
-        return "Not yet: with so few the interval is wider than that."
-    return "Not yet: that many are not needed."
+    expected = (1.96 * differences.std().item() / 0.05) ** 2
+    mistakes = [
+        (expected / 4, "Not yet: 0.05 to either side is half the interval, not all of it."),
+        (expected / 1.96**2, "Not yet: a 95 % interval has a factor 1.96."),
+        (expected**0.5, "Not yet: that is the root of the number. Square it."),
+    ]
+    few, many = "so few are not enough", "that many are not needed"
+    return compare_number(
+        number,
+        expected,
+        mistakes,
+        right="Right: half the width falls with the root of the number of photographs.",
+        otherwise=f"Not yet: {few if number < expected else many}.",
+        relative=0.05,  # A factor of 2 for 1.96 makes 4 %, N for N - 1 in the deviation up to 2 %.
+    )
 
 
 @checker
@@ -80,21 +83,12 @@ def check_04_3(answer: Any, features: Tensor, weight: Tensor, logits: Tensor) ->
 def check_04_4(answer: Any, swapped: Sequence[int]) -> str:
     """Exercise 4: in which row Grad-CAM is, for each pair; `swapped` is 1 where it is below."""
     rows = ["bottom" if swap else "top" for swap in swapped]
-    words = _read_words(answer, len(rows))
+    words = read_words(answer)
+    if len(words) != len(rows) or not set(words) <= {"top", "bottom"}:
+        raise AnswerError(f"Expected {len(rows)} words, each 'top' or 'bottom'.")
     hits = sum(word == row for word, row in zip(words, rows, strict=True))
     if hits == len(rows):
         return "Right: with one weight per channel, cells that did not count light up as well."
     if hits == 0:
         return "Not yet: in none of the pairs. Which of the two lights up more beside the animal?"
     return f"Not yet: {hits} of {len(rows)} are right. Look for heat far from the animal."
-
-
-def _read_words(answer: Any, count: int) -> list[str]:
-    refuse_missing(answer)
-    refusal = AnswerError(f"Expected {count} words, each 'top' or 'bottom'.")
-    if not isinstance(answer, list | tuple) or len(answer) != count:
-        raise refusal
-    words = [one.strip().lower() if isinstance(one, str) else "" for one in answer]
-    if not set(words) <= {"top", "bottom"}:
-        raise refusal
-    return words

@@ -3,17 +3,9 @@
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from .answers import (
-    AnswerError,
-    call,
-    checker,
-    compare_tensor,
-    random_tensor,
-    read_numbers,
-)
+from .answers import check_function, checker, compare_cell, random_tensor, read_whole_numbers
 
 MISTAKES = {"A": 7, "B": 1, "C": 8}
 
@@ -21,7 +13,7 @@ MISTAKES = {"A": 7, "B": 1, "C": 8}
 @checker
 def check_06_1(answer: Any) -> str:
     """The rows of the table that explain the pictures A, B and C."""
-    rows = read_numbers(answer, "A", "B", "C", whole=True)
+    rows = read_whole_numbers(answer, "A", "B", "C")
     if any(not 1 <= row <= 12 for row in rows):
         return "The rows of the table have the numbers 1 to 12."
     right = list(MISTAKES.values())
@@ -38,62 +30,58 @@ def check_06_1(answer: Any) -> str:
 @checker
 def check_06_2(answer: Any, against: Tensor, mask: np.ndarray) -> str:
     """Row and column of the hottest cell of a map (h, w), and whether the mask reaches into it."""
-    given = read_numbers(answer, "row", "column", "1 or 0", whole=True)
+    *cell, given = read_whole_numbers(answer, "row", "column", "1 or 0")
     rows, columns = against.shape
     row, column = divmod(int(against.argmax()), columns)
     top, bottom = (round(i * mask.shape[0] / rows) for i in (row, row + 1))
     left, right = (round(j * mask.shape[1] / columns) for j in (column, column + 1))
-    on_object = float(mask[top:bottom, left:right].any())
-    place = given[:2]
-    if given[2] not in (0, 1):
+    on_object = bool(mask[top:bottom, left:right].any())
+    if given not in (0, 1):
         return "The third number is 1 (the bird covers part of the cell) or 0 (it does not)."
-    if place == (row, column):
-        if given[2] == on_object:
-            return "Right, the cell and what lies in it."
-        return "The cell is right. Look once more at what lies in it."
-    if place == (column, row):
-        return "Row and column are swapped: the row comes first."
-    if place == (row + 1, column + 1):
-        return "Count from 0, not from 1."
-    return "Not that cell. Look at the map on the right: where is it brightest?"
+    if given == on_object:
+        found = "Right, the cell and what lies in it."
+    else:
+        found = "The cell is right. Look once more at what lies in it."
+    otherwise = "Not that cell. Look at the map on the right: where is it brightest?"
+    return compare_cell(cell, (row, column), right=found, otherwise=otherwise)
 
 
 @checker
-def check_06_3(answer: Any) -> str:
+def check_06_3(as_grid: Any) -> str:
     """A function from tokens (N, T, C) to the grid (N, C, rows, columns) of the last of them."""
-    sentence = ""
-    for n, front, rows, columns, channels in ((1, 1, 2, 3, 4), (2, 5, 3, 4, 6)):
-        tokens = random_tensor(n, front + rows * columns, channels)
-        try:
-            grid = call(answer, tokens, rows, columns)
-        except AnswerError as error:
-            if front == 1:
-                raise
-            text = "With one token in front it works; with five: "
-            raise AnswerError(text + str(error)) from None
-        sentence = _compare_grid(grid, tokens, rows, columns)
-        if not sentence.startswith("Right"):
-            return sentence
-    return sentence
 
+    def laid_out(patches: Tensor, rows: int, columns: int) -> Tensor:
+        return patches.transpose(1, 2).unflatten(2, (rows, columns))
 
-def _compare_grid(grid: Any, tokens: Tensor, rows: int, columns: int) -> str:
-    n, _, channels = tokens.shape
-    cells, size = rows * columns, (n, channels, rows, columns)
-    last = tokens[:, -cells:]
-    one_off = tokens[:, 1 : 1 + cells]
+    def solution(tokens: Tensor, rows: int, columns: int) -> Tensor:
+        return laid_out(tokens[:, -rows * columns :], rows, columns)
+
     mistakes = [
-        (last.reshape(size), "Channels and tokens are mixed up: transpose before you reshape."),
-        (_as_map(one_off, size), "Only one token was left out at the front; there may be more."),
-        (_as_map(tokens[:, :cells], size), "The tokens in front are still there."),
         (
-            last.transpose(1, 2).reshape(n, channels, columns, rows).transpose(2, 3),
+            lambda tokens, rows, columns: tokens[:, -rows * columns :].reshape(
+                len(tokens), -1, rows, columns
+            ),
+            "Channels and tokens are mixed up: transpose before you reshape.",
+        ),
+        (
+            lambda tokens, rows, columns: laid_out(
+                tokens[:, 1 : 1 + rows * columns], rows, columns
+            ),
+            "Only one token was left out at the front; there may be more.",
+        ),
+        (
+            lambda tokens, rows, columns: laid_out(tokens[:, : rows * columns], rows, columns),
+            "The tokens in front are still there.",
+        ),
+        (
+            lambda tokens, rows, columns: solution(tokens, columns, rows).transpose(2, 3),
             "The patches run along the rows of the picture, not along its columns.",
         ),
     ]
+    cases = [
+        (random_tensor(1, 1 + 6, 4), 2, 3),
+        (random_tensor(2, 5 + 12, 6), 3, 4),
+        (random_tensor(2, 3 + 12, 6), 4, 3),
+    ]
     right = "Right, with any number of tokens in front and on a grid that is not square."
-    return compare_tensor(grid, _as_map(last, size), mistakes, right)
-
-
-def _as_map(patches: Tensor, size: tuple[int, ...]) -> Tensor:
-    return torch.einsum("ntc->nct", patches).reshape(size)
+    return check_function(as_grid, solution, cases, mistakes, right=right)

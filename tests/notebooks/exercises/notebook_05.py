@@ -1,0 +1,41 @@
+"""Notebook 05."""
+
+from . import Exercise
+
+
+def energy_share(maps, rows, columns):
+    positive = maps.relu()
+    return positive[:, rows, columns].sum((1, 2)) / positive.sum((1, 2))
+
+
+def signed(maps, rows, columns):
+    return maps[:, rows, columns].sum((1, 2)) / maps.sum((1, 2))
+
+
+def of_means(maps, rows, columns):
+    positive = maps.relu()
+    return positive[:, rows, columns].mean((1, 2)) / positive.mean((1, 2))
+
+
+def together(maps, rows, columns):
+    positive = maps.relu()
+    return (positive[:, rows, columns].sum() / positive.sum()).expand(len(maps))
+
+
+EXERCISES = {
+    "check_05_1": Exercise((5, 6, 0, 3), mistakes=[(6, 7, 1, 4), (0, 3, 5, 6), (0, 1, 5, 6)]),
+    "check_05_2": Exercise(
+        energy_share,
+        mistakes=[
+            signed,
+            of_means,
+            together,
+            lambda maps, rows, columns: maps.relu()[:, rows, columns].sum((1, 2)),
+            lambda *given: 1 - energy_share(*given),
+            lambda maps, rows, columns: maps,
+            lambda *given: 2 * energy_share(*given),
+        ],
+    ),
+    "check_05_3": Exercise("b", mistakes=["a", "c", "d", "e", "bc"]),
+    "check_05_4": Exercise("B", mistakes=["a", "c"]),
+}
