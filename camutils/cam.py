@@ -1,9 +1,13 @@
-"""CAM and Grad-CAM as pure functions; scaling a map, and the crop around its hottest part."""
+"""CAM and Grad-CAM as pure functions; scaling a map, and the crop around its hottest part.
+
+Notebook 01 builds `class_activation_map` by hand, notebook 02 `backpropagate` and `grad_cam`,
+notebook 03 `crop_box`.
+"""
 
 import contextlib
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,16 +16,19 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-Size, Box, Tensors = tuple[int, int], tuple[int, int, int, int], tuple[Tensor, ...]
-Map = TypeVar("Map", Tensor, np.ndarray)
+Size = tuple[int, int]
+Box = tuple[int, int, int, int]
 Classes = int | Sequence[int] | Tensor | None
+Score = Callable[[Any], Tensor]
+Reshape = Callable[[Tensor], Tensor]
+Map = TypeVar("Map", Tensor, np.ndarray)
 
 
 class CamResult(NamedTuple):
     """What `grad_cam` returns; detached tensors on the model's device."""
 
     maps: Tensor  #: (N, K, h, w), after the ReLU, at least 0, finite, not normalised.
-    logits: Tensor  #: (N, n_classes), the model's output.
+    logits: Tensor  #: (N, n_classes), the model's output; with `score`, its numbers (N, K).
     classes: Tensor  #: (N, K) int64, the class that each map belongs to.
 
 
@@ -42,30 +49,36 @@ def class_activation_map(features: Tensor, weight: Tensor, classes: Classes) -> 
     Raises:
         ValueError: shapes that do not fit, a class out of range, NaN.
         TypeError: not tensors, or classes that are not integers.
+
+    Example:
+        >>> cam = class_activation_map(model.features(x), model.head.weight, 3)
     """
     check_tensor("features", features, 4, "(N, C, h, w)")
-    check_tensor("weight", weight, 2, "(n_classes, C)")
     if weight.shape[1] != features.shape[1]:
-        # As after global average pooling: one weight for each feature map.
-        raise ValueError(f"weight: got {weight.shape}, expected (n_classes, {features.shape[1]}).")
+        raise ValueError(
+            f"weight must be (n_classes, {features.shape[1]}), one for each feature map, as after "
+            "global average pooling."
+        )
     chosen = _check_classes(classes, len(features), len(weight)).to(weight.device)
-    # Autograd refuses tensors made in inference mode.
-    features = features.clone() if features.is_inference() else features
     return torch.einsum("nkc,nchw->nkhw", weight[chosen], features)
 
 
-def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = None) -> CamResult:
+def grad_cam(
+    model: Module,
+    layer: Module | str,
+    x: Tensor,
+    classes: Classes = None,
+    *,
+    score: Score | None = None,
+    reshape: Reshape | None = None,
+) -> CamResult:
     """Grad-CAM at about the cost of a forward pass, leaving no trace on the model.
 
     The weight of a feature map is the mean gradient of the class's logit over it (equation 1 of
     Selvaraju et al., Grad-CAM, ICCV 2017), the map the ReLU of the weighted sum (equation 2).
 
-    Two limits: only the layer's return value counts, not other uses of its output; and channels
-    last are recognised by comparing its shape with the picture's, so that (N, h, h, h) passes as
-    a map. A model that changes its input in place changes x, as in any forward pass.
-
     Args:
-        model: in eval mode, (N, C, H, W) → logits (N, n_classes).
+        model: in eval mode, (N, C, H, W) → logits (N, n_classes), or, with `score`, anything.
         layer: the target layer: a module of the model or its dotted name, such as
             `"features.35"`. If it runs several times in one forward pass, the last run counts.
         x: (N, C, H, W), floating, finite, preprocessed as in training.
@@ -73,146 +86,245 @@ def grad_cam(model: Module, layer: Module | str, x: Tensor, classes: Classes = N
             the one picture, or a tensor (N, K). All K share one forward pass and one batched
             backward pass through the layers after the target, whose time and memory grow with K.
             Where those layers cannot be batched, each class takes a backward pass of its own.
+        score: instead of `classes`: a function of the model's output, whatever that is, that
+            returns the numbers to be explained, (N,) or (N, K). `logits` then holds these.
+        reshape: a function that rearranges the layer's output, and its gradient, to
+            (N, C, h, w): for channels last or for the tokens of a transformer.
 
     Returns:
         `CamResult(maps (N, K, h, w), logits (N, n_classes), classes (N, K))`.
 
     Raises:
-        ValueError: a model in train mode, traced, scripted or made in inference mode; an unknown
-            layer, one that did not run, that gives no (N, C, h, w) map of these pictures or from
-            which no gradient reaches the logits; x or classes out of their range; an output that
-            is not finite logits (N, n_classes); a map that is not finite.
+        ValueError: a model in train mode; an unknown layer, one that did not run, that gives no
+            (N, C, h, w) map of these pictures or from which no gradient reaches the scores; x or
+            classes out of their range; an output that is not finite logits (N, n_classes); a map
+            that is not finite.
         TypeError: x, the layer's or the model's output is not a tensor, or classes not integers.
+
+    Three limits, and what to do:
+        Pictures that influence each other in a batch (batch norm without running statistics): a
+        map then also holds what its picture does to the others. Pass them one at a time.
+
+        A model that stores what it computes keeps the graph of this pass, and `copy.deepcopy`
+        fails. Call it once under `torch.no_grad()` first, so that its store is filled without.
+
+        A single picture through batch norm and straight into tokens, on the CPU: PyTorch 2.14
+        itself gives a wrong gradient. Pass the picture twice, `torch.cat([x, x])`.
+
+    Only the layer's return value counts, not other uses of its output. A model that changes its
+    input in place changes x, as in any forward pass.
+
+    Example:
+        >>> result = grad_cam(model, "features.35", x, [386, 101])
+        >>> difference = grad_cam(model, "features.35", x, score=lambda y: y[:, 386] - y[:, 101])
+        >>> swin = grad_cam(model, "norm", x, reshape=lambda t: t.permute(0, 3, 1, 2))
     """
     with torch.inference_mode(False):
-        activations, gradients, logits, chosen = backpropagate(model, layer, x, classes)
+        activations, gradients, scores, chosen = backpropagate(
+            model, layer, x, classes, score=score, reshape=reshape
+        )
         weights = gradients.mean((3, 4))
-        maps = torch.einsum("knc,nchw->nkhw", weights, activations).relu_()
-    if not _is_finite(maps):  # A gradient is undefined, or half precision overflowed.
-        raise ValueError(f"layer: got NaN or inf in the map of {layer!r:.60}, expected none.")
-    return CamResult(maps, logits, chosen)
+        maps = torch.einsum("knc,nchw->nkhw", weights, activations).relu()
+    if not is_finite(maps):
+        raise ValueError(
+            f"layer {layer!r:.60} gives a map that is not finite: a gradient is undefined there, "
+            "or half precision overflowed. Try another layer, or model.float()."
+        )
+    return CamResult(maps, scores, chosen)
 
 
-def backpropagate(model: Module, layer: Module | str, x: Tensor, classes: Classes) -> Tensors:
-    """What Grad-CAM and its relatives start from; takes and raises what `grad_cam` does.
+def backpropagate(
+    model: Module,
+    layer: Module | str,
+    x: Tensor,
+    classes: Classes = None,
+    *,
+    score: Score | None = None,
+    reshape: Reshape | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The activations and gradients that Grad-CAM and its relatives start from.
+
+    What lies before the target layer needs no gradient. So the forward pass runs without, until
+    the layer's output is replaced by a leaf: there the graph begins. Arguments, errors and limits
+    are those of `grad_cam`.
 
     Returns:
-        The layer's activations (N, C, h, w); the gradients of the K logits with respect to them,
-        (K, N, C, h, w); the logits (N, n_classes); the classes (N, K). All detached.
-    """
-    modules = dict(model.named_modules(remove_duplicate=False))
-    if any(module.training for module in modules.values()):  # Dropout, batch norm would differ.
-        raise ValueError("model: got one in train mode, expected eval mode; call model.eval().")
-    if isinstance(model, torch.jit.ScriptModule):
-        raise ValueError("model: got a traced or scripted one, expected the original.")
-    name, target = _find_layer(modules, layer)
-    check_tensor("x", x, 4, "(N, C, H, W); x[None] makes one picture a batch")
-    caller, leaf = threading.get_ident(), None
+        The layer's activations (N, C, h, w); the gradients of the K scores with respect to them,
+        (K, N, C, h, w); the scores (N, n_classes); the classes (N, K). All detached.
 
-    def cut(module: Module, args: object, output: object) -> Tensor | None:
+    Example:
+        >>> activations, gradients, scores, classes = backpropagate(model, "features.35", x)
+        >>> hirescam = (gradients * activations).sum(2).relu()  # (K, N, h, w)
+    """
+    if score is not None and classes is not None:
+        raise ValueError("classes and score were both given; score alone says what is explained.")
+    hint = "x[None] makes one picture a batch; signals and volumes are not taken."
+    check_tensor("x", x, 4, "(N, C, H, W)", hint=hint)
+    refuse_train_mode(model)
+    name, target = _find_layer(model, layer)
+    caller = threading.get_ident()
+    leaf = None
+
+    def start_from_a_leaf(module: Module, inputs: object, output: Any) -> Tensor | None:
         nonlocal leaf
         if threading.get_ident() != caller:
-            return None  # Another thread's forward pass through the same model: not ours.
-        _check_map(name, output, x)
-        # What lies before the layer needs no gradient; what lies after it starts from a leaf.
-        torch.set_grad_enabled(True)
-        # Both are copies, since the model may later write into its output and into what it gets.
+            return None  # Another thread's pass through the same model.
+        _check_layer_output(name, output, x, reshape)
         leaf = output.detach().clone().requires_grad_()
-        return leaf.clone()
+        torch.set_grad_enabled(True)
+        return leaf.clone()  # An in-place ReLU that follows must not overwrite the leaf.
 
     with torch.inference_mode(False), torch.no_grad():
-        # The first parameter will do: checking all of a deep network's takes a millisecond.
-        if next(model.parameters(), torch.empty(0)).is_inference():
-            raise ValueError("model: got one built in inference_mode(), expected one built before.")
-        # Autograd refuses tensors made in inference mode, and x may be used again after the layer.
-        with target.register_forward_hook(cut):
-            logits = model(x.clone() if x.is_inference() else x)
+        if x.is_inference():
+            x = x.clone()  # It may be used again after the layer.
+        with target.register_forward_hook(start_from_a_leaf):
+            output = model(x)
         if leaf is None:
-            hint = "one that does; for a compiled or traced model, pass the original"
-            raise ValueError(f"layer: got {name!r}, which did not run, expected {hint}.")
-        check_tensor("model's output", logits, 2, "of logits (N, n_classes)", len(x))
-        if classes is None:
-            classes = logits.detach().argmax(1, keepdim=True)
-        elif isinstance(classes, Sequence) and len(classes) > 1 and len(x) > 1:
-            raise ValueError("classes: got a list for several pictures, expected a tensor (N, K).")
-        chosen = _check_classes(classes, *logits.shape).to(logits.device)
-        gradients = _class_gradients(logits, chosen, leaf) if logits.requires_grad else None
+            raise ValueError(
+                f"layer {name!r} did not run in the forward pass. Choose one that does. (Of a "
+                "traced, scripted or exported model pass the original; a compiled one runs its "
+                'layers after torch.compiler.set_stance("force_eager").)'
+            )
+        with torch.enable_grad():
+            scores, chosen = _scores(output, classes, score, len(x))
+        gradients = _gradients(scores, chosen, leaf) if scores.requires_grad else None
         if gradients is None:
-            # Gradients have been on since the hook, unless the model switched them off.
-            cause = "no logit depends on it" if torch.is_grad_enabled() else "it is under no_grad()"
-            raise ValueError(f"layer: got {name!r}, but {cause}, expected one with a gradient.")
-    return leaf.detach(), gradients, logits.detach(), chosen
+            raise ValueError(
+                f"layer {name!r} has no gradient: none of the scores depends on its output, or it "
+                "runs under torch.no_grad(), or in a checkpoint (give that use_reentrant=False). "
+                "Choose a layer that comes later."
+            )
+        activations = leaf.detach()
+        if reshape is not None:
+            activations = reshape(activations)
+            gradients = torch.stack([reshape(gradient) for gradient in gradients])
+    return activations, gradients, scores.detach(), chosen
 
 
-def _class_gradients(logits: Tensor, classes: Tensor, leaf: Tensor) -> Tensor | None:
-    """(K, N, C, h, w), the gradients of the K class scores; None if they do not depend on leaf."""
-    one_hot = torch.nn.functional.one_hot(classes.T, logits.shape[1]).to(logits)
+def _scores(output: Any, classes: Classes, score: Score | None, n: int) -> tuple[Tensor, Tensor]:
+    """The numbers that can be explained, (N, n_classes), and which K of them are, (N, K)."""
+    scores = output if score is None else score(output)
+    if isinstance(scores, Tensor) and scores.ndim == 1:
+        scores = scores[:, None]
+    hint = "score= makes such numbers of any output."
+    check_tensor("the model's output", scores, 2, "(N, n_classes)", n, hint)
+    if score is not None:
+        classes = torch.arange(scores.shape[1]).expand(n, -1)
+    elif classes is None:
+        classes = scores.detach().argmax(1, keepdim=True)
+    elif n > 1 and isinstance(classes, Sequence) and len(classes) > 1:
+        raise ValueError("classes is a list for several pictures; pass a tensor (N, K).")
+    return scores, _check_classes(classes, n, scores.shape[1]).to(scores.device)
+
+
+def _gradients(scores: Tensor, chosen: Tensor, leaf: Tensor) -> Tensor | None:
+    """(K, *leaf.shape), the gradients of the K chosen scores; None if they do not depend on it."""
+    one_hot = torch.nn.functional.one_hot(chosen.T, scores.shape[1]).to(scores)
     options = {"retain_graph": len(one_hot) > 1, "allow_unused": True}
     if len(one_hot) > 1:
         # Hooks with .item(), anomaly detection and custom backwards cannot be batched, and raise
         # errors of many kinds. Then the classes go one by one; a genuine error is raised again.
         with contextlib.suppress(Exception):
             batch = one_hot.clone()  # A backward may change its argument in place.
-            return torch.autograd.grad(logits, leaf, batch, is_grads_batched=True, **options)[0]
-    rows = [torch.autograd.grad(logits, leaf, row, **options)[0] for row in one_hot]
+            return torch.autograd.grad(scores, leaf, batch, is_grads_batched=True, **options)[0]
+    rows = [torch.autograd.grad(scores, leaf, row, **options)[0] for row in one_hot]
     return None if rows[0] is None else torch.stack(rows)
 
 
-def _find_layer(modules: dict[str, Module], layer: Module | str) -> tuple[str, Module]:
-    for name, module in modules.items():
+def refuse_train_mode(model: Module) -> None:
+    """Raise if the model, or a part of it, is in train mode, where answers differ from run to run.
+
+    Raises:
+        ValueError: it is; the message names the part.
+    """
+    for name, module in model.named_modules():
+        if module.training:
+            raise ValueError(
+                f"model is in train mode (its module {name!r}); call model.eval() first. If its "
+                "own train() prevents that, set the module's training = False. torch.export's "
+                "modules have no eval mode: pass the original."
+            )
+
+
+def _find_layer(model: Module, layer: Module | str) -> tuple[str, Module]:
+    """Name and module of the target layer."""
+    for name, module in model.named_modules(remove_duplicate=False):
         # torch.compile puts `_orig_mod.` into the names.
         if name and (module is layer or layer in (name, name.replace("_orig_mod.", ""))):
             return name, module
-    expected = f"a module of this model or its name: {[n for n in modules if n and '.' not in n]}"
-    raise ValueError(f"layer: got {layer!r:.60}, expected {expected}.")
+    raise ValueError(
+        f"layer {layer!r:.60} is not in the model; it must be one of its modules or a dotted name "
+        "of model.named_modules()."
+    )
 
 
-def _check_map(name: str, output: Any, x: Tensor) -> None:
+def _check_layer_output(name: str, output: Any, x: Tensor, reshape: Reshape | None) -> None:
     """Refuse what is not a feature map (N, C, h, w) of these pictures."""
-    check_tensor(f"layer: output of {name!r}", output, 4, "(N, C, h, w)", len(x))
-    (height, width), slack = x.shape[2:], max(x.shape[2:])
-    # Do dimensions 1 and 2, and 2 and 3, have the picture's proportions, give or take a cell?
-    fits = [abs(a * width - b * height) <= slack for a, b in pairwise(output.shape[1:])]
+    words = f"the output of layer {name!r}"
+    grid = output if reshape is None else reshape(output)
+    hint = "reshape= rearranges it; or choose another layer."
+    check_tensor(words, grid, 4, "(N, C, h, w)", len(x), hint)
+    if reshape is not None:
+        return
+    height, width = x.shape[2:]
+    # Which two dimensions have the pictures' proportions, give or take a cell: 1 and 2, or 2 and 3?
+    fits = [abs(a * width - b * height) <= max(height, width) for a, b in pairwise(grid.shape[1:])]
     if fits == [True, False]:
-        raise ValueError(f"layer: got {name!r}, {tuple(output.shape)}, which has channels last.")
+        raise ValueError(
+            f"{words} has the shape {tuple(grid.shape)}: are its channels last? If they are, "
+            "pass reshape=lambda t: t.permute(0, 3, 1, 2); if not, reshape=lambda t: t."
+        )
 
 
 def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
     """(N, K) int64 from any of the three forms."""
-    expected = f"an int, a list of ints or a tensor (N, K), N = {n}, from 0 to {n_classes - 1}"
-    if isinstance(classes, Tensor):
-        if "int" not in str(classes.dtype):
-            raise TypeError(f"classes: got {classes.dtype}, expected {expected}.")
-        chosen = classes.long().expand(n, 1) if classes.ndim == 0 else classes.long()
-    else:
-        row = list(classes) if isinstance(classes, Sequence) else [classes]
-        if not all(isinstance(c, int | np.integer) and not isinstance(c, bool) for c in row):
-            raise TypeError(f"classes: got {classes!r}, expected {expected}.")
-        # Out of range becomes -1, since a huge int would overflow; int() for NumPy's integers.
-        chosen = torch.tensor([[int(c) if 0 <= c < n_classes else -1 for c in row]] * n)
-    has_form = chosen.ndim == 2 and len(chosen) == n and chosen.numel()
+    expected = f"an int, a list of ints or a tensor (N, K), here N = {n}, from 0 to {n_classes - 1}"
+    refusal = f"classes is {classes!r:.60}; it must be {expected}."
+    if isinstance(classes, str):
+        raise TypeError(f"{refusal} A label's number is its place in the list of labels.")
+    chosen = torch.as_tensor(classes)
+    if "int" not in str(chosen.dtype):
+        raise TypeError(refusal)
+    if not isinstance(classes, Tensor) or chosen.ndim == 0:
+        chosen = chosen.reshape(1, -1).expand(n, -1)
+    has_form = chosen.ndim == 2 and len(chosen) == n and chosen.numel() > 0
     if not has_form or chosen.min() < 0 or chosen.max() >= n_classes:
-        raise ValueError(f"classes: got {classes!r}, expected {expected}.")
-    return chosen
+        raise ValueError(refusal)
+    if chosen.shape[1] == n_classes > 2 and (chosen.sum(1) == 1).all():
+        raise ValueError("classes looks one-hot; pass class numbers: classes.argmax(1)[:, None].")
+    return chosen.long()
 
 
-def check_tensor(name: str, value: Any, ndim: int, form: str, n: int | None = None) -> None:
+def check_tensor(
+    name: str, value: Any, ndim: int, form: str, n: int | None = None, hint: str = ""
+) -> None:
     """Raise unless `value` is a finite floating tensor with `ndim` dimensions and batch size `n`.
 
-    `form`, such as `"(N, C, h, w)"`, is what the message says was expected; any `n` if it is None.
+    Args:
+        name: of the argument, with which the message begins.
+        value: anything.
+        ndim: number of dimensions.
+        form: in words, such as `"(N, C, h, w)"`.
+        n: the size of the first dimension; None for any.
+        hint: a sentence that ends the message.
+
+    Raises:
+        TypeError: not a tensor.
+        ValueError: a tensor of another form or type, an empty one, NaN or inf.
     """
-    expected = f"a floating tensor {form}" + (f", N = {n}" if n else "")
+    expected = f"it must be a floating tensor {form}, N = {n or 'any'}. {hint}"
     if not isinstance(value, Tensor):
-        raise TypeError(f"{name}: got {type(value).__name__}, expected {expected}.")
-    has_form = value.ndim == ndim and value.numel() and n in (None, len(value))
+        raise TypeError(f"{name} is a {type(value).__name__}; {expected}")
+    has_form = value.ndim == ndim and value.numel() > 0 and n in (None, len(value))
     if not has_form or not value.is_floating_point():
-        raise ValueError(f"{name}: got {tuple(value.shape)} {value.dtype}, expected {expected}.")
-    if not _is_finite(value):
-        raise ValueError(f"{name}: got NaN or inf, expected finite values.")
+        raise ValueError(f"{name} is {tuple(value.shape)}, {value.dtype}; {expected}")
+    if not is_finite(value):
+        raise ValueError(f"{name} holds NaN or inf.")
 
 
-def _is_finite(value: Tensor) -> bool:
-    """Whether all values are finite; the sum is quicker, but huge values may add up to infinity."""
+def is_finite(value: Tensor) -> bool:
+    """Whether all values are finite."""
+    # The sum is quicker. Where it is not finite, huge values may have added up to infinity.
     return math.isfinite(value.detach().sum()) or bool(value.isfinite().all())
 
 
@@ -228,35 +340,37 @@ def normalize_map(heatmap: Map) -> Map:
     Raises:
         ValueError: NaN, inf or no pixels.
         TypeError: neither an array of numbers nor anything that NumPy can turn into one.
+
+    Example:
+        >>> heat = normalize_map(result.maps[0, 0])
     """
     if not isinstance(heatmap, Tensor):
         return normalize_map(torch.from_numpy(np.array(heatmap, order="C"))).numpy()
-    if heatmap.ndim < 2 or not heatmap.numel():
-        raise ValueError(f"heatmap: got shape {tuple(heatmap.shape)}, expected (..., h, w).")
-    if not _is_finite(heatmap):
-        raise ValueError("heatmap: got NaN or inf, expected finite values.")
-    heatmap = heatmap / 1  # Integers become floats.
-    # Maps above 1 are halved: the span of huge values would overflow. Small ones stay exact.
-    safe = heatmap / (1 + (heatmap.amax((-2, -1), keepdim=True) > 1))
-    low, high = safe.amin((-2, -1), keepdim=True), safe.amax((-2, -1), keepdim=True)
-    return (safe - low) / torch.where(low < high, high - low, 1)
+    if heatmap.ndim < 2 or not is_finite(heatmap):
+        raise ValueError("heatmap must be (..., h, w), without NaN and inf.")
+    dtype = heatmap.dtype if heatmap.is_floating_point() else torch.float32
+    # Halved, since the span of huge values would overflow; in at least 32 bits, so that the small
+    # ones of half precision survive it.
+    values = heatmap.to(torch.promote_types(dtype, torch.float32)) / 2
+    low = values.amin((-2, -1), keepdim=True)
+    span = values.amax((-2, -1), keepdim=True) - low
+    return ((values - low) / torch.where(span > 0, span, 1)).to(dtype)
 
 
 def as_array(values: Any) -> np.ndarray:
     """A NumPy array of whatever NumPy takes, or of any tensor, with or without a gradient."""
-    return np.asarray(values.detach().cpu().double() if isinstance(values, Tensor) else values)
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().double()
+    return np.asarray(values)
 
 
-def as_heatmap(heatmap: Any, highest: float = math.inf) -> np.ndarray:
-    """A map (h, w), tensor or array, from 0 to `highest`, as float64; anything else is refused."""
-    cells = as_array(heatmap)
-    if cells.ndim != 2 or not cells.size or cells.dtype.kind not in "biuf":
-        raise ValueError(f"heatmap: got {cells.shape} of {cells.dtype}, expected real (h, w).")
-    low, high = cells.min(), cells.max()
-    if not (low >= -1e-6 and high <= highest + 1e-6 and high < math.inf):  # NaN fails too.
-        got = f"values from {low:.3g} to {high:.3g}"
-        raise ValueError(f"heatmap: got {got}, expected 0 to {highest}; normalize_map scales them.")
-    return cells.astype(np.float64).clip(0, highest)
+def as_heatmap(heatmap: Any, highest: float = 1e300) -> np.ndarray:
+    """A map (h, w), tensor or array, from 0 to `highest`, as float64; others are refused."""
+    cells = as_array(heatmap).astype(float)
+    is_map = cells.ndim == 2 and cells.min() >= -1e-6 and cells.max() <= highest + 1e-6
+    if not is_map:  # NaN neither.
+        raise ValueError(f"heatmap must be (h, w), from 0 to {highest:g}; normalize_map scales it.")
+    return cells.clip(0, highest)
 
 
 def crop_box(heatmap: Any, size: Size, threshold: float = 0.5, margin: float = 0.1) -> Box:
@@ -273,19 +387,19 @@ def crop_box(heatmap: Any, size: Size, threshold: float = 0.5, margin: float = 0
         A flat map singles out nothing and gives the whole picture.
 
     Raises:
-        ValueError: a map that is not (h, w), negative or not finite; threshold or margin out of
-            range.
+        ValueError: a map that is not (h, w), negative or not finite; threshold out of range.
+
+    Example:
+        >>> crop = image.crop(crop_box(heat, image.size))
     """
     cells = as_heatmap(heatmap)
-    if not (0 < threshold <= 1 and 0 <= margin < math.inf):
-        raise ValueError(f"threshold, margin: got {threshold}, {margin}, expected (0, 1] and >= 0.")
-    rows, columns = np.nonzero(cells >= threshold * cells.max())
-
-    def span(indices: np.ndarray, count: int, pixels: int) -> tuple[int, int]:
-        first, last = indices.min() * pixels / count, (indices.max() + 1) * pixels / count
-        grow = margin * (last - first)
-        return math.floor(max(0, first - grow)), math.ceil(min(pixels, last + grow))
-
-    left, right = span(columns, cells.shape[1], size[0])
-    upper, lower = span(rows, cells.shape[0], size[1])
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold is {threshold}; it must be above 0 and at most 1.")
+    hot = np.argwhere(cells >= threshold * cells.max())
+    pixels = np.array(size[::-1])  # Height and width, as the axes of the map.
+    first = hot.min(0) * pixels / cells.shape
+    last = (hot.max(0) + 1) * pixels / cells.shape
+    grow = margin * (last - first)
+    upper, left = np.maximum(first - grow, 0).astype(int).tolist()
+    lower, right = np.ceil(np.minimum(last + grow, pixels)).astype(int).tolist()
     return left, upper, right, lower

@@ -1,21 +1,43 @@
-"""`python -m camutils.download vgg19 densenet201 elephants`: fetch weights and pictures once."""
+"""`python -m camutils.download vgg19 densenet201 elephants iguana`: fetch weights and pictures."""
 
-import argparse
+import sys
 from pathlib import Path
 
 from .data import data_path
 from .images import load_image
-from .models import download_weights, fetch
+from .models import check_digest, download_weights, fetch
 
-ORIGINALS = {"elephants": "https://img-datasets.s3.amazonaws.com/elephant.jpg"}
+HELMHOLTZ = (
+    "https://raw.githubusercontent.com/HelmholtzAI-Consultants-Munich/XAI-Tutorials/"
+    "02907a41cc311b311a708a289365ae72ce6ebc8a/data/images/"
+)
+# Photographs of the sources: name → file in `data/originals`, address, SHA-256 (None: not known).
+# They are not ours to redistribute, so every reader fetches a copy.
+ORIGINALS = {
+    "elephants": (
+        "elephants.jpg",
+        "https://img-datasets.s3.amazonaws.com/elephant.jpg",
+        None,
+    ),
+    "iguana": (
+        "iguana.jpg",
+        HELMHOLTZ + "Man%26Iguana.jpeg",
+        "1aa2f05e7ea50ce68cda9a2a510f3c6c1eda1ee6ee81d21ed38917d8e6b4a404",
+    ),
+    "iguana2": (
+        "iguana2.jpg",
+        HELMHOLTZ + "Iguana.jpeg",
+        "9f5f220e5fe6bbabbd57b25c9333b6c15a8711abbf6e57e4dbcc81a9949a309e",
+    ),
+}
 
 
 def download_original(name: str) -> Path:
     """Fetch a photograph of the sources into `data/originals`, unless it is there.
 
     Args:
-        name: a key of `ORIGINALS`: `"elephants"` is the photograph of Chollet's book. It is not
-            ours to redistribute, so every reader fetches a copy.
+        name: a key of `ORIGINALS`: `"elephants"` is the photograph of Chollet's book, `"iguana"`
+            and `"iguana2"` are from the tutorials of Helmholtz AI.
 
     Returns:
         The picture's file. It appears whole or not at all.
@@ -23,20 +45,28 @@ def download_original(name: str) -> Path:
     Raises:
         KeyError: no such photograph.
         OSError, HTTPException: it could not be fetched.
-        ImageError: what came is not a picture.
+        ImageError, WeightsError: what came is not a picture, or another file.
+
+    Example:
+        >>> photo = load_image(download_original("elephants"))
     """
-    path = data_path("originals", f"{name}.jpg")
+    file, address, sha256 = ORIGINALS[name]
+
+    def check(fetched: Path) -> None:
+        load_image(fetched)
+        if sha256 is not None:
+            check_digest(fetched, sha256)
+
+    path = data_path("originals", file)
     if not path.is_file():
-        fetch(ORIGINALS[name], path, check=load_image)
+        fetch(address, path, check)
     return path
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(names: list[str]) -> int:
     """Download each name and say in one sentence what came of it; 1 if anything failed."""
-    parser = argparse.ArgumentParser(prog="python -m camutils.download", description=__doc__)
-    parser.add_argument("names", nargs="+", metavar="name", help="a torchvision CNN, or elephants")
     failed = 0
-    for name in parser.parse_args(arguments).names:
+    for name in names:
         try:
             path = download_original(name) if name in ORIGINALS else download_weights(name)
             print(f"{name}: {path}")
@@ -47,4 +77,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,6 +1,8 @@
-"""Global average pooling and one linear layer on a frozen feature stack that runs only once."""
+"""Global average pooling and one linear layer on a frozen feature stack that runs only once.
 
-import copy
+Notebook 01 builds the network and its training by hand.
+"""
+
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -8,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .cam import check_tensor
+from .cam import check_tensor, is_finite, refuse_train_mode
 from .models import Seeded
+
+MAX_WEIGHTS = 2**28  # A gigabyte.
 
 
 class FitResult(NamedTuple):
@@ -34,23 +38,17 @@ class GAPClassifier(nn.Module):
         features: the stack.
         head: `nn.Linear(C, n_classes)`, the only part that is trained.
 
-    Raises:
-        TypeError: n_classes is not an integer.
-        ValueError: n_classes out of range, or features that do not give (N, C, h, w).
+    Example:
+        >>> model = GAPClassifier(load_vgg16_features()[0], n_classes=4)
     """
 
     def __init__(self, features: nn.Module, n_classes: int) -> None:
-        if n_classes < 2:
-            raise ValueError(f"n_classes: got {n_classes}, expected at least 2.")
         super().__init__()
         self.features = features.eval().requires_grad_(False)
-        first = next((m for m in features.modules() if isinstance(m, nn.Conv2d)), None)
-        parameter = next(features.parameters(), torch.empty(0))
         # C is found by a trial run, on 256 pixels: deep stacks shrink a small picture to nothing.
-        blank = parameter.new_zeros(1, first.in_channels if first else 3, 256, 256)
+        kernel = next(features.parameters())
         with torch.no_grad():
-            activations = features(blank)
-        check_tensor("features", activations, 4, "(N, C, h, w)")
+            activations = features(kernel.new_zeros(1, kernel.shape[1], 256, 256))
         self.head = nn.Linear(activations.shape[1], n_classes).to(activations)
 
     def train(self, mode: bool = True) -> "GAPClassifier":
@@ -72,7 +70,7 @@ def extract_features(
     With the stack frozen its output never changes, so there is no reason to run it every epoch.
 
     Args:
-        features: (N, C_in, H, W) → (N, C, h, w); in train mode, a copy of it runs in eval mode.
+        features: (N, C_in, H, W) → (N, C, h, w), in eval mode.
         loader: batches of pictures and integer labels, as from a `DataLoader`.
         progress: show a tqdm bar.
 
@@ -80,22 +78,23 @@ def extract_features(
         Activations (N, C, h, w), float32 on the CPU, before pooling, and labels (N,), int64.
 
     Raises:
-        ValueError: no batches, or activations that are not finite (N, C, h, w).
-        TypeError: labels that are not integers.
+        ValueError: a stack in train mode, activations that are not finite (N, C, h, w), labels
+            that are not integers.
+        RuntimeError: no batches.
+
+    Example:
+        >>> activations, labels = extract_features(features, DataLoader(data, 16))
     """
-    is_training = any(module.training for module in features.modules())
-    stack = copy.deepcopy(features).eval() if is_training else features
-    parameter = next(stack.parameters(), torch.empty(0))
-    activations, labels = [], []
+    refuse_train_mode(features)
+    parameter = next(features.parameters())
+    activations = []
+    labels = []
     with torch.inference_mode(False), torch.no_grad():
         for x, y in tqdm(loader, desc="features", disable=not progress):
-            check_tensor("loader", x, 4, "(N, C, H, W)")
-            output = stack(x.to(parameter))
-            check_tensor("features", output, 4, "(N, C, h, w)")
+            output = features(x.to(parameter))
+            check_tensor("the output of features", output, 4, "(N, C, h, w)", len(x))
             activations.append(output.float().cpu())
-            labels.append(_check_labels("loader", y, len(output)).cpu())
-        if not activations:
-            raise ValueError("loader: got no batches, expected at least one.")
+            labels.append(_check_labels(y, len(x)).cpu())
         return torch.cat(activations), torch.cat(labels)
 
 
@@ -128,42 +127,43 @@ def fit_head(
         `FitResult(head, history)`.
 
     Raises:
-        ValueError: an argument out of range or of the wrong shape, NaN, a head of more than a
+        ValueError: activations or labels of the wrong shape or type, NaN, a head of more than a
             gigabyte, a training that diverged.
-        TypeError: n_classes, epochs or labels that are not integers.
+
+    Example:
+        >>> head = fit_head(activations, labels, epochs=100).head
     """
     check_tensor("activations", activations, 4, "(N, C, h, w)")
-    labels = _check_labels("labels", labels, len(activations))
-    if n_classes is None:
-        n_classes = int(labels.max()) + 1
-    if epochs < 1:
-        raise ValueError(f"epochs: got {epochs}, expected at least 1.")
-    least, most = max(2, int(labels.max()) + 1), 2**28 // activations.shape[1]
-    if not least <= n_classes <= most:  # A label of 10^9, a slip, would ask for terabytes.
-        raise ValueError(f"n_classes: got {n_classes}, expected {least} (labels) to {most} (size).")
+    labels = _check_labels(labels, len(activations))
+    n_channels = activations.shape[1]
+    least = max(2, int(labels.max()) + 1)
+    n_classes = n_classes or least
+    if n_classes * n_channels > MAX_WEIGHTS:
+        raise ValueError(f"labels or n_classes ask for {n_classes} classes: over a gigabyte.")
+    history = {"loss": [], "accuracy": []}
     with torch.inference_mode(False), torch.enable_grad():
         pooled = activations.detach().float().mean((2, 3))
         labels = labels.clone()  # Autograd refuses tensors made in inference mode.
         with torch.device("cpu"), Seeded(seed):
-            head = nn.Linear(pooled.shape[1], n_classes).to(pooled.device)
+            head = nn.Linear(n_channels, n_classes).to(pooled.device)
         optimizer = torch.optim.Adam(head.parameters(), lr=lr, weight_decay=weight_decay)
-        history = {"loss": [], "accuracy": []}
         for _ in range(epochs):
             logits = head(pooled)
             loss = nn.functional.cross_entropy(logits, labels)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()  # The head comes out without gradients.
+            is_right = logits.argmax(1) == labels
             history["loss"].append(loss.item())
-            history["accuracy"].append((logits.argmax(1) == labels).float().mean().item())
-    if not all(value.isfinite().all() for value in (loss, *head.parameters())):
-        raise ValueError(f"lr: got {lr}, and training diverged, expected a smaller one.")
+            history["accuracy"].append(is_right.float().mean().item())
+    if not is_finite(head(pooled)):
+        raise ValueError(f"lr is {lr}, and training diverged; it must be smaller.")
     return FitResult(head.eval(), history)
 
 
-def _check_labels(name: str, labels: Tensor, n: int) -> Tensor:
-    if not isinstance(labels, Tensor) or "int" not in str(labels.dtype):
-        raise TypeError(f"{name}: got labels {labels!r:.60}, expected a tensor of integers.")
-    if labels.shape != (n,) or labels.min() < 0:
-        raise ValueError(f"{name}: got labels {labels!r:.60}, expected {n} labels, none negative.")
+def _check_labels(labels: Tensor, n: int) -> Tensor:
+    """Labels as int64; refused where they are not integers (n,)."""
+    is_right = "int" in str(labels.dtype) and labels.shape == (n,) and labels.min() >= 0
+    if not is_right:
+        raise ValueError(f"labels are {labels!r:.60}; they must be {n} integers from 0 on.")
     return labels.long()

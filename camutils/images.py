@@ -13,6 +13,9 @@ from torchvision.datasets import ImageFolder
 
 MAX_PIXELS = 89_000_000  # Pillow warns from 89,478,485 on and refuses twice as many.
 HEIC = {b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1"}
+# Pillow knows these by their first bytes, but cannot decode them without another program.
+NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+PHOTOMETRIC = 262  # The tag of a TIFF that says whether 0 is white or black.
 
 
 class ImageError(ValueError):
@@ -35,6 +38,9 @@ def load_image(path: str | os.PathLike) -> Image.Image:
     Raises:
         ImageError: not a regular file, not a picture that Pillow itself decodes, truncated, or too
             large (found out before it is decoded).
+
+    Example:
+        >>> photo = load_image(data_path("scenes", "polar_bear.webp"))
     """
     with _opened(Path(path)) as image:
         image.load()
@@ -51,52 +57,71 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         path = path.expanduser()
         if path.exists() and not path.is_file():
-            raise ValueError("a folder or a device, not a regular file")
+            raise ValueError("it is a folder or a device, not a regular file")
         # Opened here: given a name, Pillow memory-maps a TIFF, and rotating it then scrambles it.
         with open(path, "rb") as file:
-            opener = Image.open
-            start = file.read(64)
-            if start[4:12] in HEIC and b"avif" not in start:  # AVIF Pillow reads itself.
-                from pillow_heif import HeifImageFile  # Registering it would be permanent.
-
-                opener = HeifImageFile
+            opener = _opener(file.read(64))
             file.seek(0)
             with opener(file) as image:
-                if image.format in ("EPS", "WMF"):
-                    raise ValueError(f"{image.format} is drawn by another program")
+                if image.format in NOT_DECODED:
+                    raise ValueError(f"Pillow does not decode {image.format}")
                 if image.width * image.height > MAX_PIXELS:
-                    raise ValueError(f"{image.width}x{image.height} is over {MAX_PIXELS:,} pixels")
+                    raise ValueError(f"{image.width}x{image.height} is over 89 megapixels")
                 yield image
     except Exception as error:  # On broken files Pillow's decoders raise nearly everything.
-        # Without Python's "[Errno 2]" and Pillow's " <_io.BufferedReader ...>".
-        reason = (getattr(error, "strerror", None) or str(error) or repr(error)).partition(" <")[0]
-        form = "a whole picture file (JPEG, PNG, WebP, ...; HEIC needs `pip install pillow-heif`)"
-        got = f"{str(path)!r} could not be read: {reason}; expected {form}"
-        raise ImageError(f"path: {got} of at most {MAX_PIXELS // 10**6} megapixels.") from error
+        raise ImageError(f"{str(path)!r} cannot be read: {_reason(path, error)}.") from error
+
+
+def _opener(start: bytes) -> Callable[[Any], Image.Image]:
+    """What opens a file that begins with these bytes."""
+    if start[4:12] in HEIC and b"avif" not in start:  # AVIF Pillow reads itself.
+        from pillow_heif import HeifImageFile  # Registering it would be permanent.
+
+        return HeifImageFile
+    return Image.open
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """What is wrong with a file, in words, and the way out where there is one."""
+    if path.parts[0] in ("http:", "https:"):
+        return "it is an address; download the picture first"
+    if isinstance(error, ImportError):
+        return "HEIC needs one more package: pip install pillow-heif"
+    # Without Python's "[Errno 2]" and Pillow's " <_io.BufferedReader ...>".
+    reason = getattr(error, "strerror", None) or str(error).partition(" <")[0] or repr(error)
+    if "MAX_TEXT" in reason:
+        reason += " (raise that number, or save the picture without its text)"
+    return reason
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
     rgb = to_rgb(image)
-    with contextlib.suppress(ImageCms.PyCMSError, OSError):  # No profile, or a broken one.
+    # There may be no profile, or a broken one, or one that does not fit the picture.
+    with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError):
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info.get("icc_profile", b"")))
-        if "sRGB" not in ImageCms.getProfileDescription(profile):
-            srgb = ImageCms.createProfile("sRGB")
-            # A profile takes pixels of its own kind only.
-            own = {"GRAY": rgb.convert("L"), "CMYK": image}.get(profile.profile.xcolor_space, rgb)
-            rgb = ImageCms.profileToProfile(own, profile, srgb, outputMode="RGB")
+        kinds = {"GRAY": rgb.convert("L"), "CMYK": image}
+        own = kinds.get(profile.profile.xcolor_space, rgb)  # A profile takes its own kind only.
+        rgb = ImageCms.profileToProfile(
+            own, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
     return rgb
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert to 8-bit RGB: transparency on white, grey of 16 bits or floats scaled.
+    """Convert to 8-bit RGB: transparency on white, 16-bit grey scaled.
+
+    Args:
+        image: a PIL picture; grey of 32 bits lies between 0 and 65535.
 
     Raises:
         TypeError: not a PIL picture.
-        ValueError: grey values out of range, or NaN.
+        ValueError: grey values out of range, or floats.
     """
     if not isinstance(image, Image.Image):
-        raise TypeError(f"image: got {type(image).__name__}, expected a PIL picture.")
-    if image.mode.startswith(("I", "F")):
+        raise TypeError(f"image is a {type(image).__name__}; it must be a PIL picture.")
+    if image.mode == "F":
+        raise ValueError("image has grey values of floats, whose white nobody knows; use 16 bits")
+    if image.mode.startswith("I"):
         image = _to_8_bits(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
@@ -105,20 +130,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    values, transparent = np.asarray(image), image.info.get("transparency")
-    low, high = values.min(), values.max()
-    top, slack = 65535, 0.0
-    if values.dtype.kind == "f":  # Resampling overshoots a little: 1.02 is still white.
-        top, slack = (1, 0.25) if high <= 1.25 else (255, 64)
-    if not (low >= -slack and high <= top + slack):  # This way NaN is refused too.
-        raise ValueError(f"image: got grey values from {low} to {high}, expected 0 to {top}.")
-    if values.dtype.kind == "f":
-        return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8))
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("image has grey values beyond 16 bits, 0 to 65535")
+    shades = (np.arange(65536) / 257).round().astype(np.uint8)
+    if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # A TIFF where 0 is white.
+        shades = shades[::-1]
     # By table: arithmetic on 89 million numbers would need gigabytes.
-    grey = Image.fromarray((np.arange(65536) / 257).round().astype(np.uint8)[values])
-    if isinstance(transparent, int):
-        grey.putalpha(Image.fromarray((values != transparent).astype(np.uint8) * 255))
-    return grey
+    return Image.fromarray(shades[values])
 
 
 def image_folder(
@@ -130,7 +149,8 @@ def image_folder(
         root: holds one folder per class, each with its pictures; hidden files do not count.
         transform: applied to each picture, such as a network's `preprocess`.
         skip_broken: leave out files that are not pictures (they are listed in `.skipped`) instead
-            of raising. Every file is decoded once to find out. HEIC still needs pillow-heif.
+            of raising. Every file is decoded once to find out. Files that can be read with some
+            help, such as HEIC with pillow-heif, are not left out.
 
     Returns:
         torchvision's `ImageFolder`, reading through `load_image`; `.skipped` lists the files that
@@ -139,49 +159,40 @@ def image_folder(
     Raises:
         ImageError: a file is not a picture (it is named), or a truncated one (raised when reached).
         ValueError: no such folder, fewer than two classes, or a class without pictures.
+
+    Example:
+        >>> data = image_folder(data_path("photos"), classifier.preprocess)
     """
-    return _ImageFolder(Path(root).expanduser(), transform, skip_broken)
+    try:
+        return _ImageFolder(Path(root).expanduser(), transform, skip_broken)
+    except FileNotFoundError as error:
+        raise ValueError(f"root {str(root)!r} is no folder of class folders: {error}") from error
 
 
 class _ImageFolder(ImageFolder):
     def __init__(self, root: Path, transform: Callable | None, skip_broken: bool) -> None:
-        self.skip_broken, self.skipped = skip_broken, []
-        super().__init__(root, transform, loader=load_image)
+        self.skip_broken = skip_broken
+        self.skipped = []
+        super().__init__(root, transform, load_image, is_valid_file=self._keeps)
 
     def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
         # A hidden folder, such as `.ipynb_checkpoints`, is not a class.
-        classes = sorted(path.name for path in Path(directory).glob("[!.]*") if path.is_dir())
-        if len(classes) < 2:
-            raise ValueError(f"root: got {directory} with {classes}, expected two or more folders.")
+        classes = [name for name in super().find_classes(directory)[0] if name[0] != "."]
         return classes, {name: i for i, name in enumerate(classes)}
 
-    def make_dataset(self, directory: str, class_to_idx: dict[str, int], **options: Any) -> list:
-        folders = {index: Path(directory, name) for name, index in class_to_idx.items()}
-        samples = [(str(f), i) for i in folders for f in _files(folders[i]) if self._is_picture(f)]
-        if empty := [folders[i].name for i in folders.keys() - {i for _, i in samples}]:
-            raise ValueError(f"root: got no pictures in {empty}, expected some in each folder.")
-        return samples
-
-    def _is_picture(self, path: Path) -> bool:
+    def _keeps(self, name: str) -> bool:
+        """Whether the file is a picture; without `skip_broken` only its header is read."""
+        path = Path(name)
+        if any(part.startswith(".") for part in path.relative_to(self.root).parts):
+            return False
         try:
             with _opened(path) as image:
                 if self.skip_broken:
-                    to_rgb(image)  # All of it; otherwise the rest is checked when it is read.
+                    to_rgb(image)
         except ImageError as error:
-            if not self.skip_broken or isinstance(error.__cause__, ImportError):
-                raise ImageError(f"root: {error} skip_broken leaves out what is broken.") from error
+            # What can be read with some help is not broken.
+            if not self.skip_broken or "MAX_TEXT" in str(error) or "pip install" in str(error):
+                raise
             self.skipped.append(path)
             return False
         return True
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """The files below a folder that are not hidden, sorted; follows links, survives loops."""
-    visited = set()
-    for directory, folders, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(directory)) in visited:
-            folders.clear()
-            continue
-        visited.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(directory, name) for name in sorted(names) if not name.startswith("."))

