@@ -70,17 +70,17 @@ def test_one_column_is_one_class_and_no_column_is_refused(shown):
     assert torch.equal(
         grad_cam(column, net.features, x).maps, grad_cam(net, net.features, x, 96).maps
     )
-    with pytest.raises(ValueError, match=r"expected an int.* from 0 to 0"):
+    with pytest.raises(ValueError, match="classes"):
         grad_cam(column, net.features, x, 1)
     vector = shown.Then(net, lambda logits: logits[:, 96]).eval()
-    with pytest.raises(ValueError, match=r"expected a floating tensor of logits \(N, n_classes\)"):
+    with pytest.raises(ValueError, match="output"):
         grad_cam(vector, net.features, x)
 
 
 def test_an_object_with_logits(shown):
     net, x = shown.net, shown.x
     packed = shown.Then(net, lambda logits: SimpleNamespace(logits=logits))
-    with pytest.raises(TypeError, match="model's output: got SimpleNamespace"):
+    with pytest.raises(TypeError, match=r"output.*SimpleNamespace"):
         grad_cam(packed.eval(), net.features, x, 96)
     ours = grad_cam(shown.Then(packed, attrgetter("logits")).eval(), net.features, x, 96)
     assert torch.equal(ours.maps, grad_cam(net, net.features, x, 96).maps)
@@ -150,7 +150,7 @@ def test_which_layers_of_a_transformer_have_a_gradient(shown):
     assert peaks[1] > 0
     assert peaks[2] == 0
     last = blocks[2][0]
-    with pytest.raises(TypeError, match="got tuple"):
+    with pytest.raises(TypeError, match="tuple"):
         grad_cam(vit, blocks[1][0].self_attention, x, 3)
     norm, last.ln_1 = last.ln_1, nn.Sequential(last.ln_1, shown.TokenGrid(14)).eval()
     try:
@@ -196,7 +196,7 @@ def test_what_the_table_says(shown):
     assert not normalize_map(torch.zeros(7, 7)).any()  # Row 10.
     with pytest.raises(ValueError, match="train mode"):  # Row 11.
         grad_cam(shown.Then(net, shown.two_logits), net.features, x)
-    with pytest.raises(ValueError, match=r"got \(1, 197, 64\)"):  # Row 12.
+    with pytest.raises(ValueError, match=r"\(1, 197, 64\)"):  # Row 12.
         grad_cam(shown.vit, shown.blocks[1][0], x)
 
 
