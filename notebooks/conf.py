@@ -123,10 +123,12 @@ def show_notebook(app: Sphinx, page: str, content: list[str]) -> None:
     notebook = tidy(executed.get(page) or nbformat.reads(content[0], as_version=4))
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            for about in output.get("metadata", {}).values():
-                if "alt" in about:
-                    cell.metadata["mystnb"] = {"image": {"alt": about["alt"]}}
+            for kind in output.get("data", {}):
+                if alt := output.metadata.get(kind, {}).get("alt"):
+                    cell.metadata["mystnb"] = {"image": {"alt": alt}}
     content[0] = nbformat.writes(notebook)
+    if page in failed:
+        app.env.note_reread()  # The next build tries again.
 
 
 def keep_copies_in_build(app: Sphinx) -> None:
