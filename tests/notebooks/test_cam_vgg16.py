@@ -27,9 +27,7 @@ from camutils import (
 REFERENCE = Path(__file__).parent / "reference" / "cam_vgg16.npz"
 PICTURES = ("scarlet_macaw", "wrench", "windmill8")  # Of data/unseen: never trained on.
 ANSWERS = ("animal", "tool", "windmill")
-# There twice under other names: a copy among the held-out pictures would be no test.
-TWINS = {"wonders_colosseum", "germany_brandenburg_gate", "great_pyramid"}
-FOLDS = 4
+PER_CLASS = 12  # Photographs that the head is trained on: as few as give the same answers.
 
 
 class Retrained(NamedTuple):
@@ -37,35 +35,25 @@ class Retrained(NamedTuple):
     classes: list[str]
     x: Tensor  # (3, 3, 224, 224): PICTURES
     maps: Tensor  # (3, 512, 7, 7): the stack's output for them
-    activations: Tensor
-    labels: Tensor
-    fold: Tensor
 
 
 def retrain():
-    """At most 28 pictures a class, each in one of four folds; the head is trained on 1 to 3."""
+    """The head, trained on evenly chosen photographs of each class."""
     features, preprocess = load_vgg16_features()
     dataset = image_folder(data_path("photos"), preprocess)
-    chosen, fold = [], []
+    labels = np.array([label for _, label in dataset.samples])
+    chosen = []
     for c in range(len(dataset.classes)):
-        mine = [
-            i
-            for i, (path, label) in enumerate(dataset.samples)
-            if label == c and Path(path).stem not in TWINS
-        ]
-        n = min(len(mine), 28)
-        chosen += [mine[round(i * (len(mine) - 1) / (n - 1))] for i in range(n)]
-        fold += [i % FOLDS for i in range(n)]
+        mine = np.flatnonzero(labels == c)
+        chosen += mine[np.linspace(0, len(mine) - 1, PER_CLASS).round().astype(int)].tolist()
     loader = DataLoader(Subset(dataset, chosen), batch_size=16)
-    activations, labels = extract_features(features, loader, progress=False)
-    fold = torch.tensor(fold)
     model = GAPClassifier(features, len(dataset.classes))
-    model.head = fit_head(activations[fold > 0], labels[fold > 0]).head
+    model.head = fit_head(*extract_features(features, loader, progress=False)).head
     model.eval()
     x = torch.stack([preprocess(load_image(data_path("unseen", f"{p}.webp"))) for p in PICTURES])
     with torch.no_grad():
         maps = features(x).contiguous()
-    return Retrained(model, dataset.classes, x, maps, activations, labels, fold)
+    return Retrained(model, dataset.classes, x, maps)
 
 
 def maps_of_answers(vgg):
@@ -127,16 +115,6 @@ def test_grad_cam_before_the_last_pool_has_four_times_the_cells(vgg):
     result = grad_cam(vgg.model, "features.29", vgg.x[:1])
     assert result.maps.shape == (1, 1, 14, 14)
     assert result.maps.max() > 0
-
-
-def test_each_fold_of_held_out_pictures_is_told_apart(vgg):
-    accuracies = []
-    for held_out in range(FOLDS):
-        test = vgg.fold == held_out
-        head = fit_head(vgg.activations[~test], vgg.labels[~test]).head
-        predicted = head(vgg.activations[test].mean((2, 3))).argmax(1)
-        accuracies.append((predicted == vgg.labels[test]).float().mean().item())
-    assert min(accuracies) >= 0.95, accuracies
 
 
 def test_pictures_never_seen_get_their_class(vgg):
