@@ -8,8 +8,9 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
+from typing import Any
 
 import torch
 from PIL import Image, ImageOps
@@ -51,13 +52,15 @@ SIZES = ((448, 448), (512, 384), (576, 384), (384, 512))  # The network squashes
 Pictures = Iterable[tuple[Image.Image, int]]
 
 
-def seeded_scenes(
-    seeds: Iterable[int] = SEEDS, left_out: str | None = UNSEEN_GROUND
-) -> Iterator[tuple[Image.Image, int]]:
-    """The scenes of each seed, each with its class: 60 without one background, 75 with all."""
-    for recipe in chain.from_iterable(map(seeded_recipes, seeds)):
-        if recipe["background"] == left_out:
-            continue
+def training_recipes() -> list[dict[str, Any]]:
+    """The scenes to train on: 60 of each seed, none of them on the elephants' background."""
+    recipes = chain.from_iterable(map(seeded_recipes, SEEDS))
+    return [recipe for recipe in recipes if recipe["background"] != UNSEEN_GROUND]
+
+
+def composed(recipes: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Image.Image, int]]:
+    """The scenes of recipes, each with its class."""
+    for recipe in recipes:
         yield scene_from_recipe(recipe)[0], INDEX[recipe["items"][0]["cutout"]]
 
 
@@ -189,14 +192,16 @@ def main() -> None:
     start = time.perf_counter()
     stack = load_vgg16_features()
     files = training_photographs()
-    pictures = chain(seeded_scenes(), scenes_on_photographs(), labelled(files["train"]))
+    pictures = chain(
+        composed(training_recipes()), scenes_on_photographs(), labelled(files["train"])
+    )
     activations, labels = features_of(pictures, *stack)
     layers = train_linear_layers(activations, labels).half()
     with whole_file(data_path("weights", "vgg16_animals_classifier_fp16.pth")) as path:
         torch.save(layers.state_dict(), path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     cutouts = [f"cutouts/{name}.png" for name in ANIMALS]
-    grounds = {recipe["background"] for recipe in seeded_recipes()} - {UNSEEN_GROUND}
+    grounds = {recipe["background"] for recipe in training_recipes()}
     backgrounds = [f"backgrounds/{name}" for name in sorted(grounds)]
     about = {
         "labels": [label for label, _ in CLASSES.values()],
@@ -209,7 +214,7 @@ def main() -> None:
     seconds = time.perf_counter() - start
     print(f"trained on {len(labels)} pictures in {seconds:.0f} s; SHA-256 of the weights {digest}")
     held_out = {
-        "scenes of seed 0": seeded_scenes([0], left_out=None),
+        "scenes of seed 0": composed(seeded_recipes(0)),
         "photographs held out": labelled(files["held_out"]),
     }
     for name, unseen in held_out.items():

