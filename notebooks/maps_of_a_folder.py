@@ -226,22 +226,31 @@ def make_maps(
     return written, broken
 
 
+def load_network(rank: int) -> camutils.Classifier:
+    """DenseNet201 or what stands in for it, on a GPU if there is one."""
+    try:
+        classifier = camutils.load_classifier(
+            "densenet201", stand_in="efficientnet_lite0"
+        )
+    except (ValueError, camutils.WeightsError) as error:  # Of CAMUTILS_WEIGHTS, too.
+        refuse(str(error))
+    if torch.cuda.is_available():
+        local = int(os.environ.get("LOCAL_RANK", rank))
+        classifier.model.to(f"cuda:{local % torch.cuda.device_count()}")
+    return classifier
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Make the maps that are missing, and return the exit code."""
     options = parse(arguments)
     source, maps, rank = options.source, options.maps, options.rank
     with contextlib.redirect_stdout(sys.stdout if rank == 0 else None):
-        classifier = camutils.load_classifier(
-            "densenet201", stand_in="efficientnet_lite0"
-        )
+        classifier = load_network(rank)
         # Maps of another network, or of the same one untrained, are not mixed in.
         maps /= classifier.name if classifier.trained else f"{classifier.name}-random"
         print(f"The maps of {classifier.name} go to {str(maps)!r}.")
     if maps.is_relative_to(source):
         refuse(f"MAPS: {str(maps)!r} is in PICTURES; name a folder outside.")
-    if torch.cuda.is_available():
-        local = int(os.environ.get("LOCAL_RANK", rank))
-        classifier.model.to(f"cuda:{local % torch.cuda.device_count()}")
 
     pictures, others, errors = find_files(source, options.maps)
     if rank > 0:  # The first process reports what concerns all of them.
@@ -256,15 +265,14 @@ def main(arguments: list[str] | None = None) -> int:
     own = pictures[rank :: options.world]
     jobs = [(source / name, map_path(maps, name)) for name in own]
     jobs = [job for job in jobs if not is_done(job[1], options.pictures)]
-    written, broken = make_maps(jobs, classifier, options)
+    try:
+        written, broken = make_maps(jobs, classifier, options)
+    except OSError as error:  # No space, no permission.
+        refuse(f"Stopped: {error}. Mend that and run the same command again to go on.")
     there = len(own) - written - broken
     return report([written, there, len(others), broken + len(errors)], rank)
 
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(errors="backslashreplace")  # Names need not be UTF-8.
-    try:
-        code = main()
-    except (OSError, camutils.WeightsError) as error:
-        refuse(f"Stopped: {error}")
-    sys.exit(code)
+    sys.exit(main())

@@ -298,6 +298,21 @@ def test_a_folder_that_does_not_exist_is_refused(tmp_path, run):
     assert "PICTURES" in said.err
 
 
+def test_maps_that_cannot_be_written_are_a_sentence(tmp_path, run):
+    (tmp_path / "file").touch()
+    code, said, _ = run(one_picture(tmp_path / "pictures"), tmp_path / "file" / "maps")
+    assert code == 2
+    assert str(tmp_path / "file" / "maps") in said.err
+
+
+def test_weights_that_do_not_exist_are_refused(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(camutils, "load_classifier", load_classifier)
+    monkeypatch.setenv("CAMUTILS_WEIGHTS", "nonsense")
+    code, said, _ = run(one_picture(tmp_path / "pictures"), tmp_path / "maps")
+    assert code == 2
+    assert "CAMUTILS_WEIGHTS" in said.err
+
+
 def test_untrained_maps_are_kept_apart(tmp_path, run, monkeypatch):
     root = one_picture(tmp_path / "pictures")
     untrained = load_once("squeezenet1_1", "random")
