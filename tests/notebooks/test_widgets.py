@@ -36,10 +36,10 @@ def test_choosing_a_class_prints_its_probability_and_changes_the_map(lite, lizar
     assert 0 <= float(probability) <= 1
 
 
-@pytest.mark.parametrize("edge", [(0, 0), (100, 100), (50, 50)])
-def test_an_empty_crop_is_made_a_small_one(lite, lizard, edge):
-    picture, _ = look_at_crop(lite, lizard, edge, edge)
-    assert Image.open(io.BytesIO(picture)).format == "JPEG"
+def test_an_empty_crop_is_made_a_small_one(lite, lizard):
+    for edge in ((0, 0), (100, 100)):
+        picture, _ = look_at_crop(lite, lizard, edge, edge)
+        assert Image.open(io.BytesIO(picture)).format == "JPEG"
 
 
 def test_an_unknown_class_is_refused(lite, lizard):
