@@ -187,10 +187,9 @@ def show_mistakes(classifier: Classifier, path: Path, label: str) -> Figure:
     good = normalize_map(classifier.grad_cam(photo, c).maps[0, 0])
     early = normalize_map(grad_cam(classifier.model, "features.5", x, c).maps[0, 0])
     height, width = photo.size  # The mistake of the third picture.
-    framed = overlay(photo, good, grey=True)
     box = crop_box(good, (width, height), margin=0)
-    ImageDraw.Draw(framed).rectangle(box, outline="white", width=4)
-    attempts = [overlay(photo, 1 - good, grey=True), overlay(photo, early, grey=True), framed]
+    attempts = [overlay(photo, heat, grey=True) for heat in (1 - good, early, good)]
+    attempts[2] = with_boxes(attempts[2], box)
     return show_images(attempts, ["A", "B", "C"])
 
 
