@@ -1,22 +1,25 @@
-"""What is committed: credits, licences and sizes of `data/`, both environments, no traces."""
+"""What is committed: credits, licences and sizes of `data/`, dependencies, workflows, links."""
 
 import csv
 import hashlib
-import json
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 from PIL import Image
 
+import course
 from camutils import data_path
+from camutils.download import ORIGINALS
 
 ROOT = Path(__file__).parents[2]
 DATA = data_path()
+WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 LICENCES = {
     "Public domain",
@@ -73,14 +76,6 @@ def test_no_photograph_is_in_training_and_unseen_or_there_twice():
     assert len(digests) == len(set(digests))
 
 
-def test_conda_installs_the_package_as_the_run_command_does_on_a_python_that_is_supported():
-    written = (ROOT / "environment.yml").read_text("utf-8")
-    pip = written.split("- pip:")[1].split()
-    assert pip == ["-", "-c", "constraints.txt", "-", "-e", ".[course]"]
-    (python,) = re.findall(r"- python=([\d.]+)\n", written)
-    assert f"{python}.0" in SpecifierSet(PROJECT["requires-python"])
-
-
 def test_every_direct_dependency_has_a_lower_bound_below_the_tested_version():
     constraints = (ROOT / "constraints.txt").read_text("utf-8")
     tested = dict(re.findall(r"^([\w.-]+)==([\w.]+)", constraints, re.MULTILINE))
@@ -93,9 +88,15 @@ def test_every_direct_dependency_has_a_lower_bound_below_the_tested_version():
 
 
 def test_every_package_is_installed():
-    packages = {p.parent.relative_to(ROOT) for p in ROOT.glob("camutils/**/__init__.py")}
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
-    assert sorted(listed["packages"]) == sorted(".".join(path.parts) for path in packages)
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    folders = [ROOT / "camutils", *(ROOT / folder for folder in about["package-dir"].values())]
+    packages = [path.parent for folder in folders for path in folder.rglob("__init__.py")]
+    names = [".".join(path.relative_to(ROOT).parts) for path in packages]
+    assert sorted(about["packages"]) == sorted(name.removeprefix("notebooks.") for name in names)
+
+
+def test_the_course_is_that_beside_the_notebooks():
+    assert Path(course.__file__).parent == ROOT / "notebooks" / "course"
 
 
 def test_what_is_ignored_is_not_committed():
@@ -107,16 +108,57 @@ def test_what_is_ignored_is_not_committed():
     assert answer.stdout == ""
 
 
-def test_a_notebook_holds_nothing_of_the_machine_that_ran_it():
-    traces = r"(?<![\w.~])/(?:home|root|work|tmp|usr|opt|Users|var)/|\b[A-Z]:\\|0x[0-9a-f]{6,}"
-    for path in sorted(ROOT.glob("notebooks/**/[0-9]*.ipynb")):
-        for cell in json.loads(path.read_text("utf-8"))["cells"]:
-            texts = ["".join(cell["source"])] if cell["cell_type"] == "code" else []
-            for output in cell.get("outputs", []):
-                texts += ["".join(output.get("text", "")), output.get("evalue", "")]
-                texts += output.get("traceback", [])
-                data = output.get("data", {})
-                texts += ["".join(data[kind]) for kind in data if kind.startswith("text/")]
-            for text in texts:
-                text = re.sub(r"https?://\S+", "", re.sub(r"\x1b\[[\d;]*m", "", text))
-                assert not re.search(traces, text), (path.name, text)
+@pytest.mark.parametrize("name", ["README.md", ".github/CONTRIBUTING.md"])
+def test_what_is_named_is_here(name):
+    text = (ROOT / name).read_text("utf-8")
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        assert link.startswith("https://") or (ROOT / name).parent.joinpath(link).exists(), link
+    for script in re.findall(r"(?:python|pytest) ((?:tests|notebooks|data|\.ci)/\S+\.py)", text):
+        assert (ROOT / script).is_file(), script
+
+
+def steps():
+    for path in WORKFLOWS:
+        for job in yaml.safe_load(path.read_text("utf-8"))["jobs"].values():
+            yield from job["steps"]
+
+
+def test_the_workflows_fit_the_published_schema():
+    command = [sys.executable, "-m", "check_jsonschema"]
+    command += ["--builtin-schema", "vendor.github-workflows", *WORKFLOWS]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_actions_are_pinned_by_version():
+    actions = [step["uses"] for step in steps() if "uses" in step]
+    assert actions
+    assert all(re.fullmatch(r"actions/[\w-]+@v\d+\.\d+\.\d+", action) for action in actions)
+
+
+def test_no_workflow_publishes_a_photograph_of_the_sources():
+    (download,) = [step["run"] for step in steps() if "camutils.download" in step.get("run", "")]
+    assert not set(download.split()) & set(ORIGINALS)
+
+
+def test_the_site_is_built_of_both_kinds_of_networks_and_without_originals(tmp_path):
+    source = tmp_path / "notebooks"
+    source.mkdir()
+    # Not the course's own settings, which execute notebooks.
+    (source / "conf.py").write_text(
+        "import os\nrst_prolog = '.. |kind| replace:: ' + os.environ['CAMUTILS_WEIGHTS']\n"
+    )
+    (source / "index.rst").write_text("Home\n====\n\nOn the |kind| networks.\n")
+    command = [sys.executable, ROOT / ".ci/site.py", source, tmp_path / "site"]
+    subprocess.run(command, capture_output=True, check=True)
+    index = (tmp_path / "site/index.html").read_text("utf-8")
+    for kind in ("embedded", "pretrained"):
+        assert f'href="{kind}/index.html"' in index
+        page = (tmp_path / f"site/{kind}/index.html").read_text("utf-8")
+        assert f"On the {kind} networks" in page
+    original = tmp_path / "data" / "originals" / "elephants.jpg"
+    original.parent.mkdir(parents=True)
+    original.touch()
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "published" in refused.stderr
