@@ -205,9 +205,10 @@ def _scores(output: Any, classes: Classes, score: Callable | None, n: int) -> tu
         classes = torch.arange(scores.shape[1]).expand(n, -1)
     if classes is None:
         classes = scores.argmax(1, keepdim=True)
-    if isinstance(classes, Sequence) and len(classes) > 1 and n > 1:
+    chosen = _check_classes(classes, n, scores.shape[1]).to(scores.device)
+    if isinstance(classes, Sequence) and n > 1 and chosen.shape[1] > 1:
         raise ValueError("classes is a list for several pictures; pass a tensor (N, K).")
-    return scores, _check_classes(classes, n, scores.shape[1]).to(scores.device)
+    return scores, chosen
 
 
 def _gradients(scores: Tensor, chosen: Tensor, leaf: Tensor) -> Tensor | None:

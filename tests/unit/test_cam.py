@@ -1,5 +1,6 @@
 """CAM and Grad-CAM beside their equations, in every form, and refused; scaled maps and boxes."""
 
+import copy
 import math
 import re
 import threading
@@ -11,13 +12,21 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from torchvision import models
-from torchvision.models import convnext, swin_transformer
+from torchvision.models import convnext
 
-from camutils import class_activation_map, crop_box, grad_cam, normalize_map, overlay
+from camutils import (
+    backpropagate,
+    class_activation_map,
+    crop_box,
+    grad_cam,
+    normalize_map,
+    overlay,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
-NETWORKS = ["resnet18", "densenet201", "efficientnet_lite0"]
+NETWORKS = ["resnet18", "densenet121", "efficientnet_lite0"]
 CLASSES = [1, 386, 999]
 EACH = torch.tensor([[0, 3], [1, 2]])  # Two classes for each of two pictures.
 NAN, INF = math.nan, math.inf
@@ -181,6 +190,7 @@ def test_a_map_cell_lies_over_its_place_in_a_picture_that_is_not_square(classifi
         (1, [np.int32(4), np.uint8(1)], [[4, 1]]),
         (2, torch.tensor([[4, 1], [0, 2]]), [[4, 1], [0, 2]]),
         (2, torch.tensor([[4], [0]], dtype=torch.uint8), [[4], [0]]),
+        (2, np.array([[4], [0]]), [[4], [0]]),  # An array means what a tensor means.
     ],
     ids=str,
 )
@@ -199,14 +209,6 @@ def test_every_form_of_classes_means_what_it_says(n, classes, expected):
 def test_class_activation_map_takes_a_list_for_any_number_of_pictures():
     features, weight = pictures(3), torch.eye(3)
     assert torch.equal(class_activation_map(features, weight, [2, 0]), features[:, [2, 0]])
-
-
-def test_class_activation_map_takes_features_made_in_inference_mode():
-    with torch.inference_mode():
-        features = pictures(2).clone()
-    weight = torch.ones(1, 3, requires_grad=True)
-    expected = features.sum(1, keepdim=True)
-    torch.testing.assert_close(class_activation_map(features, weight, 0).detach(), expected)
 
 
 def test_the_layer_may_be_a_module_or_its_dotted_name():
@@ -255,6 +257,135 @@ def test_autocast_works():
     expected = grad_cam(net, "stack", x, EACH).maps
     with torch.autocast("cpu", torch.bfloat16):
         assert_maps_equal(grad_cam(net, "stack", x, EACH).maps.float(), expected, 0.1)
+
+
+# A score of one's own
+
+
+def differences(y):
+    return torch.stack([y[:, 3] - y[:, 1], y[:, 0] - y[:, 1]], 1)
+
+
+@pytest.mark.parametrize(
+    ("score", "classes"),
+    [(lambda y: y[:, 3], 3), (lambda y: y[:, [3, 1]], torch.tensor([[3, 1], [3, 1]]))],
+    ids=["(N,)", "(N, K)"],
+)
+def test_a_score_that_picks_logits_gives_the_maps_of_these_classes(score, classes):
+    net, x = small_net(nn.ReLU()), pictures()
+    expected = grad_cam(net, "stack", x, classes)
+    result = grad_cam(net, "stack", x, score=score)
+    assert_maps_equal(result.maps, expected.maps, 1e-6)
+    torch.testing.assert_close(result.logits, expected.logits.gather(1, expected.classes))
+    assert result.classes.tolist() == [list(range(len(row))) for row in expected.classes]
+
+
+def test_the_gradient_of_a_difference_is_the_difference_of_the_gradients():
+    net, x = small_net(nn.ReLU()), pictures()
+    every = torch.arange(5).repeat(2, 1)
+    activations, gradients, logits, _ = backpropagate(net, "stack", x, every)
+    _, ours, scores, classes = backpropagate(net, "stack", x, score=differences)
+    torch.testing.assert_close(ours, torch.stack([gradients[3], gradients[0]]) - gradients[1])
+    torch.testing.assert_close(scores, differences(logits))
+    assert classes.tolist() == [[0, 1], [0, 1]]
+    weighted = ours.mean((3, 4), keepdim=True) * activations
+    assert_maps_equal(
+        grad_cam(net, "stack", x, score=differences).maps, weighted.sum(2).relu().transpose(0, 1)
+    )
+
+
+def test_a_network_of_one_logit_is_explained():
+    net, x = small_net(head=nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))), pictures()
+    assert net(x).shape == (2,)
+    expected = by_hand(net.stack(x), lambda leaf: net[1:](leaf)[:, None], [0])
+    assert_maps_equal(grad_cam(net, "stack", x, score=lambda y: y).maps, expected)
+
+
+@pytest.mark.parametrize("make", [lambda x: x, lambda x: {"out": x}, lambda x: (x, None)])
+def test_the_mean_of_a_region_of_a_segmentation_is_explained(make):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.Tanh(), nn.Conv2d(6, 4, 3), Gives(make)).eval()
+    x = pictures(2, 32, 48)
+
+    def region(y):
+        while not isinstance(y, torch.Tensor):
+            y = y["out"] if isinstance(y, dict) else y[0]
+        return y[:, 2, 3:9, 5:].mean((1, 2))
+
+    with torch.no_grad():
+        activations = net[:2](x)
+    expected = by_hand(activations, lambda leaf: region(net[2](leaf))[:, None], [0])
+    assert_maps_equal(grad_cam(net, "1", x, score=region).maps, expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"score": lambda y: y[:, 0], "classes": 0}, ValueError, "classes and score"),
+        ({"score": lambda y: y[0, 3]}, ValueError, r"score .*\(\)"),
+        ({"score": lambda y: y[:1]}, ValueError, r"score .*\(1, 5\)"),
+        ({"score": lambda y: y[:, 0] / 0}, ValueError, "score .*inf"),
+        ({"score": lambda y: y.detach()}, ValueError, "'stack' has no gradient"),
+    ],
+)
+def test_a_score_that_cannot_be_explained_is_refused(arguments, error, words):
+    with pytest.raises(error, match=words):
+        grad_cam(small_net(), "stack", pictures(), **arguments)
+
+
+# Other layouts of the layer's output
+
+
+def spectrogram_net():
+    """It pools one direction more than the other, to 64 channels of 64x32 cells."""
+    torch.manual_seed(0)
+    stack = [nn.Conv2d(1, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d((2, 4))]
+    rest = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 5)]
+    return nn.Sequential(*stack, *rest).eval()
+
+
+def test_channels_that_look_like_a_side_of_the_picture_need_a_word():
+    net = spectrogram_net()
+    x = torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match=r"'2' .*\(1, 64, 64, 32\).*reshape=.*reshape="):
+        grad_cam(net, "2", x, 1)
+    expected = by_hand(net[:3](x), net[3:], [1])
+    assert_maps_equal(grad_cam(net, "2", x, 1, reshape=lambda t: t).maps, expected)
+
+
+class ChannelsLast(nn.Module):
+    """Its stack's output, with channels last, goes on through layers that want it so."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = small_net()
+        self.last = Gives(lambda x: x.permute(0, 2, 3, 1))
+        self.tokens = Gives(lambda x: x.flatten(1, 2))
+
+    def forward(self, x):
+        tokens = self.tokens(self.last(self.net.stack(x)))
+        return self.net.head(tokens.mean(1))
+
+
+@pytest.mark.parametrize(
+    ("layer", "reshape"),
+    [
+        ("last", lambda t: t.permute(0, 3, 1, 2)),
+        ("tokens", lambda t: t.unflatten(1, (32, 48)).permute(0, 3, 1, 2)),
+    ],
+)
+def test_channels_last_and_tokens_have_the_map_of_the_same_layer_with_channels_first(
+    layer, reshape
+):
+    net, x = ChannelsLast().eval(), pictures()
+    expected = grad_cam(small_net(), "stack", x, EACH)
+    result = grad_cam(net, layer, x, EACH, reshape=reshape)
+    assert_maps_equal(result.maps, expected.maps)
+    activations, gradients, *_ = backpropagate(net, layer, x, EACH, reshape=reshape)
+    assert activations.shape == (2, 6, 32, 48)
+    assert gradients.shape == (2, 2, 6, 32, 48)
+    with pytest.raises(ValueError, match=f"'{layer}'.*reshape="):
+        grad_cam(net, layer, x, EACH)
 
 
 # Several classes where the layers after the target cannot be batched
@@ -357,6 +488,17 @@ def test_nothing_is_left_on_the_model(classifier, name):
     assert not x.requires_grad
 
 
+def test_a_model_that_writes_into_its_input_leaves_x_alone():
+    class Writes(nn.Module):
+        def forward(self, x):
+            return x.mul_(2)
+
+    net, x = nn.Sequential(Writes(), *small_net()).eval(), pictures()
+    kept = x.clone()
+    grad_cam(net, "1", x, 1)
+    assert torch.equal(x, kept)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), torch.OutOfMemoryError("64 GB")])
 def test_nothing_is_left_on_a_model_that_raises_and_the_error_keeps_its_type(error):
     def fail(x):
@@ -374,7 +516,7 @@ def test_nothing_is_left_on_a_model_that_raises_and_the_error_keeps_its_type(err
 def test_nothing_is_left_where_the_arguments_are_refused(arguments):
     net = small_net()
     before = snapshot(net)
-    with pytest.raises(ValueError, match=r"^(classes|layer): "):
+    with pytest.raises(ValueError, match=r"classes|layer"):
         grad_cam(**{"model": net, "layer": "stack", "x": pictures(), **arguments})
     assert_untouched(net, before)
 
@@ -414,6 +556,112 @@ def test_threads_on_one_model_get_their_own_maps():
     assert not any(module._forward_hooks for module in together.modules())
 
 
+def test_a_pass_in_another_thread_while_ours_runs_is_left_alone():
+    class Meanwhile(nn.Module):
+        """Runs the stack on another picture in a thread of its own."""
+
+        def forward(self, x):
+            with ThreadPoolExecutor(1) as pool:
+                self.other = pool.submit(net.stack, other).result()
+            return x
+
+    other, x = pictures(3, seed=1), pictures()
+    net = small_net(Meanwhile(), nn.ReLU())
+    with torch.no_grad():
+        alone = net.stack(other)
+    expected = grad_cam(small_net(nn.ReLU()), "stack", x, EACH)
+    assert_maps_equal(grad_cam(net, "stack", x, EACH).maps, expected.maps, 0)
+    assert torch.equal(net.after_0.other, alone)
+
+
+# The limits that the docstring names, and their ways out
+
+
+class BatchNormIntoTokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.bn = nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8)
+        self.ln, self.fc = nn.LayerNorm(8), nn.Linear(8, 5)
+
+    def after(self, activations):
+        tokens = self.bn(activations).flatten(2).transpose(1, 2)
+        return self.fc(self.ln(tokens).mean(1))
+
+    def forward(self, x):
+        return self.after(self.stem(x))
+
+
+def error_by_finite_differences(copies):
+    """How far the map of one picture, passed so many times, is from that of numeric gradients."""
+    torch.manual_seed(0)
+    net = BatchNormIntoTokens().eval()
+    net.bn.running_var.uniform_(0.2, 3)
+    nn.init.normal_(net.bn.weight)
+    x = pictures(1, 16, 16)
+    ours = grad_cam(net, "stem", x.repeat(copies, 1, 1, 1), 1).maps[0, 0].double()
+    net.double()
+    with torch.no_grad():
+        activations = net.stem(x.double())
+        weights = torch.zeros(8).double()
+        for k in range(8):  # The mean gradient is the slope when all cells of a channel grow.
+            step = torch.zeros_like(activations)
+            step[0, k] = 1e-5
+            rise = net.after(activations + step) - net.after(activations - step)
+            weights[k] = rise[0, 1] / 2e-5 / activations[0, k].numel()
+        expected = torch.einsum("k,khw->hw", weights, activations[0]).relu()
+    return (ours - expected).abs().max() / expected.max()
+
+
+@pytest.mark.xfail(strict=True, reason="PyTorch on the CPU is wrong here; passes once it is mended")
+def test_one_picture_through_batch_norm_into_tokens_has_the_right_map():
+    assert error_by_finite_differences(1) < 1e-3
+
+
+def test_the_same_picture_passed_twice_has_the_right_map():
+    assert error_by_finite_differences(2) < 1e-3
+
+
+def test_pictures_that_influence_each_other_are_right_one_at_a_time():
+    torch.manual_seed(0)
+    mixing = nn.BatchNorm2d(6, track_running_stats=False)
+    net = small_net(nn.ReLU(), mixing, nn.ReLU())
+    x = pictures(3)
+    together = grad_cam(net, "after_0", x, 2).maps
+    alone = torch.cat([grad_cam(net, "after_0", picture[None], 2).maps for picture in x])
+    expected = []
+    for picture in x:
+        activations = net[:2](picture[None])
+        expected.append(by_hand(activations, net[2:], [2]))
+    assert_maps_equal(alone, torch.cat(expected))
+    assert (together - alone).abs().max() > 0.1 * alone.max()
+
+
+class Stores(nn.Module):
+    """Keeps a table that it makes of its weights when it first runs, as LeViT does."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.bias, self.table = small_net(), nn.Parameter(torch.zeros(5)), None
+
+    def forward(self, x):
+        logits = self.net(x)
+        if self.table is None:
+            self.table = self.bias * 1
+        return logits + self.table
+
+
+def test_a_model_that_stores_what_it_computes_can_be_copied_if_it_ran_without_gradients_first():
+    net, x = Stores().eval(), pictures()
+    grad_cam(net, "net.stack", x)
+    with pytest.raises(RuntimeError, match="leaves"):
+        copy.deepcopy(net)
+    net = Stores().eval()
+    with torch.no_grad():
+        net(x)
+    grad_cam(net, "net.stack", x)
+    copy.deepcopy(net)
+
+
 # Refusals
 
 
@@ -421,6 +669,45 @@ def with_dropout_switched_on():
     net = small_net(nn.Dropout())
     net.after_0.train()
     return net
+
+
+class KeepsTraining(nn.Dropout):
+    def train(self, mode=True):
+        return super().train(True)
+
+
+def test_a_module_that_its_own_train_keeps_in_train_mode_can_be_switched_by_hand():
+    net = small_net(KeepsTraining())
+    with pytest.raises(ValueError, match=r"^after_0 .*training = False"):
+        grad_cam(net, "stack", pictures(), 1)
+    net.after_0.training = False
+    expected = grad_cam(small_net(), "stack", pictures(), 1)
+    assert_maps_equal(grad_cam(net, "stack", pictures(), 1).maps, expected.maps)
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, use_reentrant):
+        super().__init__()
+        self.net, self.use_reentrant = small_net(), use_reentrant
+
+    def forward(self, x):
+        x = checkpoint(self.net.stack, x, use_reentrant=self.use_reentrant)
+        return self.net[1:](x)
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs")  # The checkpoint's own.
+def test_a_checkpointed_layer_has_its_map_unless_the_checkpoint_is_reentrant():
+    x, expected = pictures(), grad_cam(small_net(), "stack", pictures(), EACH)
+    with pytest.raises(ValueError, match=r"net.stack.*use_reentrant=False"):
+        grad_cam(Checkpointed(True).eval(), "net.stack", x, EACH)
+    result = grad_cam(Checkpointed(False).eval(), "net.stack", x, EACH)
+    assert_maps_equal(result.maps, expected.maps)
+
+
+def test_an_exported_model_is_refused_and_the_original_named():
+    exported = torch.export.export(small_net(), (pictures(),)).module()
+    with pytest.raises(ValueError, match=r"torch\.export.*original"):
+        grad_cam(exported, "stack", pictures())
 
 
 def test_a_model_without_parameters_has_a_map_in_inference_mode():
@@ -436,11 +723,6 @@ def test_a_network_on_a_gpu_gives_the_same_map_there():
     assert result.maps.is_cuda
     torch.testing.assert_close(result.maps.cpu(), expected.maps, atol=1e-4, rtol=1e-3)
     assert torch.equal(result.classes.cpu(), expected.classes)
-
-
-def made_in_inference_mode():
-    with torch.inference_mode():
-        return small_net()
 
 
 class BackboneUnder(nn.Module):
@@ -484,96 +766,40 @@ def skips_its_flat():
     return net
 
 
-# Model, layer, what the message says.
+# Model, layer, what the message names.
 WITHOUT_MAP = {
-    "train mode": (lambda: small_net().train(), "stack", "^model: got one in train mode"),
-    "dropout in train mode": (with_dropout_switched_on, "stack", "^model: got one in train mode"),
-    "inference mode": (made_in_inference_mode, "stack", "^model: got one built in inference_m"),
+    "train mode": (lambda: small_net().train(), "stack", "model is in train mode"),
+    "dropout in train mode": (with_dropout_switched_on, "stack", "after_0 is in train mode"),
     "backbone under no_grad": (
         lambda: BackboneUnder(torch.no_grad).eval(),
-        "backbone",
-        r"^layer: got 'backbone', but it is under no_grad\(\)",
-    ),
-    "layer of a backbone under no_grad": (
-        lambda: BackboneUnder(torch.no_grad).eval(),
         "backbone.0",
-        r"^layer: got 'backbone.0', but it is under no_grad\(\)",
+        "'backbone.0' .*no_grad",
     ),
     "backbone under inference_mode": (
         lambda: BackboneUnder(torch.inference_mode).eval(),
         "backbone",
-        "^layer: got 'backbone', but it is under no_grad",
+        "'backbone' .*no_grad",
     ),
-    "layer of another batch size": (
-        another_batch_size,
-        "1",
-        r"^layer: output of '1': got \(6, 3, 62, 94\) .* N = 2",
-    ),
-    "gradient undefined": (
-        dead_channel_under_l2_pooling,
-        "after_0",
-        "^layer: got NaN or inf in the map of 'after_0'",
-    ),
-    "half precision overflows": (
-        overflows_half_precision,
-        "after_0",
-        "^layer: got NaN or inf in the map of 'after_0'",
-    ),
-    "layer leads nowhere": (
-        lambda: small_net(Gives(torch.ones_like)),
-        "stack",
-        "^layer: got 'stack', but no logit depends on it",
-    ),
-    "layer is cut off": (
-        lambda: small_net(Gives(torch.detach)),
-        "stack",
-        "^layer: got 'stack', but no logit depends on it",
-    ),
-    "layer did not run": (skips_its_flat, "flat", "^layer: got 'flat', which did not run"),
-    "layer gives NaN": (
-        lambda: small_net(Gives(lambda x: x * NAN)),
-        "after_0",
-        "^layer: output of 'after_0': got NaN",
-    ),
-    "layer gives integers": (
-        lambda: small_net(Gives(lambda x: x.long()), Gives(lambda x: x / 1)),
-        "after_0",
-        "^layer: output of 'after_0': got .*int64",
-    ),
-    "layer gives vectors": (
-        small_net,
-        "flat",
-        r"^layer: output of 'flat': got \(2, 6\) .*\(N, C, h, w\)",
-    ),
-    "layer of another model": (small_net, nn.ReLU(), r"^layer: got ReLU\(\), expected a module"),
-    "layer is None": (small_net, None, "^layer: got None, expected a module of this model"),
-    "layer without name": (small_net, "", r"^layer: got '', .*its name: \['stack', 'pooling'"),
-    "layer unknown": (small_net, "layer4", r"^layer: got 'layer4', .*its name: \['stack', 'p"),
-    "layer with underscores": (small_net, "stack_1", "^layer: got 'stack_1', expected a module"),
-    "logits of NaN": (
-        lambda: small_net(head=Gives(lambda x: x * NAN)),
-        "stack",
-        "^model's output: got NaN",
-    ),
+    "layer of another batch size": (another_batch_size, "1", r"'1' .*\(6, 3, 62, 94\).*N = 2"),
+    "gradient undefined": (dead_channel_under_l2_pooling, "after_0", "'after_0' .*finite"),
+    "half precision overflows": (overflows_half_precision, "after_0", "'after_0' .*finite"),
+    "layer is cut off": (lambda: small_net(Gives(torch.detach)), "stack", "'stack' .*no gradient"),
+    "layer did not run": (skips_its_flat, "flat", "'flat' did not run"),
+    "layer gives NaN": (lambda: small_net(Gives(lambda x: x * NAN)), "after_0", "'after_0' .*NaN"),
+    "layer gives vectors": (small_net, "flat", r"'flat' .*\(2, 6\).*\(N, C, h, w\).*reshape="),
+    "layer of another model": (small_net, nn.ReLU(), r"layer ReLU\(\) is not in the model"),
+    "layer without name": (small_net, "", "layer '' is not in the model"),
+    "layer unknown": (small_net, "layer4", "layer 'layer4' is not in the model"),
+    "logits of NaN": (lambda: small_net(head=Gives(lambda x: x * NAN)), "stack", "output .*NaN"),
     "logits of one picture": (
         lambda: small_net(head=Gives(lambda x: x[:1])),
         "stack",
-        r"^model's output: got \(1, 6\) .*N = 2",
-    ),
-    "logits of no class": (
-        lambda: small_net(head=Gives(lambda x: x[:, :0])),
-        "stack",
-        r"^model's output: got \(2, 0\) .*logits \(N, n_classes\)",
-    ),
-    "logits are truth values": (
-        lambda: small_net(head=Gives(lambda x: x > 0)),
-        "stack",
-        "^model's output: got .*torch.bool",
+        r"output .*\(1, 6\).*N = 2",
     ),
     "logits are a map": (
         lambda: small_net(head=nn.Unflatten(1, (6, 1, 1))),
         "stack",
-        r"^model's output: got \(2, 6, 1, 1\)",
+        r"output .*\(2, 6, 1, 1\).*score=",
     ),
 }
 
@@ -586,7 +812,7 @@ def test_what_has_no_right_map_is_refused_with_its_true_cause(model, layer, word
 
 @pytest.mark.parametrize("make", [tuple, lambda x: {"out": x}], ids=["tuple", "dict"])
 def test_a_model_that_gives_no_tensor_is_refused(make):
-    with pytest.raises(TypeError, match=r"^model's output: got (tuple|dict), expected .*logits"):
+    with pytest.raises(TypeError, match=r"output .*(tuple|dict).*score="):
         grad_cam(small_net(head=Gives(make)), "stack", pictures())
 
 
@@ -595,26 +821,19 @@ def swin(**options):
     return models.SwinTransformer([4, 4], 24, [1, 1], [1, 1], [8, 8], **options).eval()
 
 
-def swin_v2():
-    v2 = swin_transformer.SwinTransformerBlockV2, swin_transformer.PatchMergingV2
-    return swin(block=v2[0], downsample_layer=v2[1])
-
-
 def convnext_tiny():
     """`convnext_tiny`, of fewer and narrower layers of the same names."""
     return models.ConvNeXt([convnext.CNBlockConfig(24, None, 2)]).eval()
 
 
 @pytest.mark.parametrize(
-    ("make", "layer"),
-    [(swin, "features.1"), (swin_v2, "features.0"), (convnext_tiny, "features.1.0.block.1")],
+    ("make", "layer", "cell"),
+    [(swin, "features.1", 4), (convnext_tiny, "features.1.0.block.1", 4), (swin, "features.3", 8)],
 )
-@pytest.mark.parametrize("size", [(64, 64), (66, 90)])  # The latter in no whole cells.
-def test_channels_last_are_refused(make, layer, size):
-    shape = rf"\(1, {size[0] // 4}, {size[1] // 4}, 24\)"
-    with pytest.raises(
-        ValueError, match=rf"^layer: got '{layer}', .*{shape}, which has channels last"
-    ):
+@pytest.mark.parametrize("size", [(64, 64), (66, 90), (33, 63)])  # Most in no whole cells.
+def test_channels_last_are_refused(make, layer, cell, size):
+    height, width = (math.ceil(side // 4 / (cell / 4)) for side in size)
+    with pytest.raises(ValueError, match=rf"'{layer}' .*\(1, {height}, {width}, .*permute"):
         grad_cam(make(), layer, pictures(1, *size))
 
 
@@ -622,54 +841,44 @@ def test_the_permuted_output_of_a_transformer_is_a_map():
     assert grad_cam(swin(), "permute", pictures(1)).maps.shape == (1, 1, 8, 12)
 
 
-def test_the_memory_format_channels_last_is_no_shape(classifier):
-    model, x = classifier("resnet18").model, pictures()
-    expected = grad_cam(model, "layer4", x, 386).maps
-    maps = grad_cam(model, "layer4", x.to(memory_format=torch.channels_last), 386).maps
-    assert_maps_equal(maps, expected)
+def test_the_memory_format_channels_last_is_no_shape():
+    net, x = small_net(), pictures()
+    expected = grad_cam(net, "stack", x, EACH).maps
+    net, x = (value.to(memory_format=torch.channels_last) for value in (net, x))
+    assert_maps_equal(grad_cam(net, "stack", x, EACH).maps, expected)
 
 
-def traced(net):
-    return torch.jit.trace(net, pictures())
-
-
-@pytest.mark.parametrize("make", [traced, torch.jit.script])
-def test_a_traced_or_scripted_model_is_refused_and_the_way_out_named(make):
+def test_of_a_traced_model_the_original_is_asked_for():
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Both are deprecated, and still in use.
-        net = make(small_net())
-    with pytest.raises(ValueError, match=r"^model: got a traced or scripted one.*the original\.$"):
+        warnings.simplefilter("ignore")  # Tracing is deprecated, and still in use.
+        net = torch.jit.trace(small_net(), pictures())
+    with pytest.raises(ValueError, match=r"'stack' did not run.*original"):
         grad_cam(net, "stack", pictures())
 
 
-def test_a_layer_inside_a_traced_part_is_refused_and_the_way_out_named():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        net = nn.Sequential(traced(small_net()), nn.Flatten()).eval()
-    with pytest.raises(ValueError, match=r"^layer: got '0.stack', .*traced .*the original"):
-        grad_cam(net, "0.stack", pictures())
+@pytest.fixture
+def ordinary():
+    """A network compiled in place that has run once; compilation ends with the test."""
+    net = small_net()
+    net.compile(backend="eager")
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The compiler's.
+        net(pictures(1))
+    yield net
+    torch.compiler.set_stance("default")
+    torch.compiler.reset()
 
 
-@pytest.mark.parametrize("form", ["wrapped", "in_place"])
-def test_a_compiled_model_gives_the_right_map_or_is_refused_after_an_ordinary_pass(form):
+def test_a_network_compiled_in_place_has_the_right_map_after_the_way_out(ordinary):
     """Whether what is compiled looks for hooks anew depends on the version of torch."""
     x, expected = pictures(1), grad_cam(small_net(), "stack", pictures(1), 1).maps
-    net = small_net()
-    if form == "in_place":
-        net.compile(backend="eager")
-    else:
-        net = torch.compile(net, backend="eager")
-    said = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # The compiler's.
-        with torch.no_grad():
-            net(x)
-        try:
-            maps = grad_cam(net, "stack", x, 1).maps
-        except ValueError as error:
-            maps, said = expected, str(error)
+    try:
+        maps = grad_cam(ordinary, "stack", x, 1).maps
+    except ValueError as error:
+        (way_out,) = re.findall(r"torch\.compiler\.\w+\(.*?\)", str(error))
+        exec(way_out, {"torch": torch})
+        maps = grad_cam(ordinary, "stack", x, 1).maps
     assert_maps_equal(maps, expected)
-    assert said is None or re.match("layer: got .*stack', which did not run, .*compiled", said)
 
 
 def with_nan(x):
@@ -679,40 +888,27 @@ def with_nan(x):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"x": None}, TypeError, r"^x: got NoneType, .*\(N, C, H, W\)"),
-        ({"x": np.zeros((1, 3, 8, 8))}, TypeError, "^x: got ndarray"),
-        ({"x": pictures()[0]}, ValueError, r"^x: got \(3, 64, 96\).*x\[None\]"),
-        ({"x": pictures()[:0]}, ValueError, r"^x: got \(0, 3, 64, 96\)"),
-        ({"x": pictures().byte()}, ValueError, "^x: got .*uint8"),
-        ({"x": with_nan(pictures())}, ValueError, "^x: got NaN"),
-        ({"x": pictures() + INF}, ValueError, "^x: got NaN or inf"),
-        ({"classes": -1}, ValueError, "^classes: got -1, .*from 0 to 4"),
-        ({"classes": 5}, ValueError, "^classes: got 5"),
-        ({"classes": 10**30}, ValueError, "^classes: got 10000"),
-        ({"classes": [7]}, ValueError, r"^classes: got \[7\]"),
-        ({"classes": []}, ValueError, r"^classes: got \[\]"),
-        (
-            {"classes": [0, 3]},
-            ValueError,
-            r"^classes: got a list for several pictures, .*tensor \(N, K\)",
-        ),
-        (
-            {"classes": (0, 1, 2)},
-            ValueError,
-            r"^classes: got a list for several pictures, .*tensor \(N, K\)",
-        ),
-        ({"classes": torch.tensor([[0], [9]])}, ValueError, r"^classes: (.|\n)*N = 2, from 0 to 4"),
-        ({"classes": torch.tensor([0, 1])}, ValueError, r"^classes: .*a tensor \(N, K\), N = 2"),
-        ({"classes": torch.zeros(3, 1).long()}, ValueError, r"^classes: (.|\n)*N = 2"),
-        ({"classes": torch.zeros(2, 1, 1).long()}, ValueError, "^classes: "),
-        ({"classes": True}, TypeError, "^classes: got True"),
-        ({"classes": 1.0}, TypeError, "^classes: got 1.0"),
-        ({"classes": {1}}, TypeError, r"^classes: got \{1\}"),
-        ({"classes": [False]}, TypeError, r"^classes: got \[False\]"),
-        ({"classes": [[0]]}, TypeError, r"^classes: got \[\[0\]\]"),
-        ({"classes": np.array([0, 1])}, TypeError, r"^classes: got array.*an int, a list of ints"),
-        ({"classes": torch.zeros(2, 1)}, TypeError, "^classes: got torch.float32"),
-        ({"classes": torch.zeros(2, 1).bool()}, TypeError, "^classes: got torch.bool"),
+        ({"x": None}, TypeError, r"^x .*NoneType.*\(N, C, H, W\)"),
+        ({"x": pictures()[0]}, ValueError, r"^x .*\(3, 64, 96\).*x\[None\]"),
+        ({"x": pictures()[None]}, ValueError, r"^x .*\(1, 2, 3, 64, 96\).*volumes"),
+        ({"x": pictures()[:0]}, ValueError, "^x .*empty"),
+        ({"x": with_nan(pictures())}, ValueError, "^x .*NaN"),
+        ({"x": pictures() + INF}, ValueError, "^x .*inf"),
+        ({"classes": -1}, ValueError, "^classes .*-1.*0 to 4"),
+        ({"classes": 5}, ValueError, "^classes .*5.*0 to 4"),
+        ({"classes": [7]}, ValueError, r"^classes .*\[7\]"),
+        ({"classes": [0, 3]}, ValueError, r"^classes .*list.*tensor \(N, K\)"),
+        ({"classes": torch.tensor([[0], [9]])}, ValueError, r"(?s)^classes .*N = 2"),
+        ({"classes": torch.tensor([0, 1])}, ValueError, "^classes .*N = 2"),
+        ({"classes": np.array([0, 1])}, ValueError, "^classes .*N = 2"),
+        ({"classes": torch.zeros(3, 1).long()}, ValueError, r"(?s)^classes .*N = 2"),
+        ({"classes": torch.eye(5).long()[[2, 3]]}, ValueError, "^classes .*one-hot.*argmax"),
+        ({"classes": "cat"}, TypeError, "^classes .*'cat'"),
+        ({"classes": []}, TypeError, r"^classes .*\[\]"),
+        ({"classes": True}, TypeError, "^classes .*True"),
+        ({"classes": 1.0}, TypeError, "^classes .*1.0"),
+        ({"classes": {1}}, TypeError, r"^classes .*\{1\}"),
+        ({"classes": torch.zeros(2, 1)}, TypeError, r"(?s)^classes .*N = 2"),
     ],
 )
 def test_grad_cam_refuses_x_and_classes_that_it_cannot_use(arguments, error, words):
@@ -723,26 +919,25 @@ def test_grad_cam_refuses_x_and_classes_that_it_cannot_use(arguments, error, wor
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"features": None}, TypeError, r"^features: got NoneType, .*\(N, C, h, w\)"),
-        ({"features": torch.ones(2, 4)}, ValueError, r"^features: got \(2, 4\)"),
-        ({"features": torch.ones(2, 4, 3, 3).long()}, ValueError, "^features: .*int64"),
-        ({"features": with_nan(torch.ones(2, 4, 3, 3))}, ValueError, "^features: got NaN"),
-        ({"weight": nn.Linear(4, 5)}, TypeError, r"^weight: got Linear, .*\(n_classes, C\)"),
-        ({"weight": torch.ones(4)}, ValueError, r"^weight: got \(4,\)"),
-        (
-            {"weight": torch.ones(5, 4096)},
-            ValueError,
-            "^weight: got .*4096.*expected .n_classes, 4.",
-        ),
-        ({"weight": torch.full((5, 4), INF)}, ValueError, "^weight: got NaN or inf"),
-        ({"classes": None}, TypeError, "^classes: got None"),
-        ({"classes": [0, 5]}, ValueError, r"^classes: got \[0, 5\], .*from 0 to 4"),
+        ({"features": None}, TypeError, r"^features .*NoneType.*\(N, C, h, w\)"),
+        ({"features": torch.ones(2, 4)}, ValueError, r"^features .*\(2, 4\)"),
+        ({"features": with_nan(torch.ones(2, 4, 3, 3))}, ValueError, "^features .*NaN"),
+        ({"weight": torch.ones(4)}, ValueError, r"^weight .*\(4,\)"),
+        ({"weight": torch.ones(5, 4096)}, ValueError, r"^weight .*4096.*\(n_classes, 4\)"),
+        ({"classes": None}, TypeError, "^classes .*None"),
+        ({"classes": [0, 5]}, ValueError, r"^classes .*\[0, 5\].*0 to 4"),
+        ({"classes": -1}, ValueError, "^classes .*-1"),
     ],
 )
 def test_class_activation_map_refuses_what_makes_no_map(arguments, error, words):
     good = {"features": torch.ones(2, 4, 3, 3), "weight": torch.ones(5, 4), "classes": 0}
     with pytest.raises(error, match=words):
         class_activation_map(**{**good, **arguments})
+
+
+def test_numbers_whose_sum_overflows_are_finite():
+    features = torch.full((1, 2, 3, 3), 3e38)
+    assert class_activation_map(features, torch.full((1, 2), 0.25), 0).isfinite().all()
 
 
 # normalize_map; test_properties.py has what holds for every map
@@ -764,16 +959,12 @@ def test_half_precision_neither_rounds_a_map_to_nothing_nor_overflows(heatmap):
 
 
 @pytest.mark.parametrize(
-    ("heatmap", "words"),
-    [
-        (torch.full((2, 2), NAN), "^heatmap: got NaN or inf"),
-        (np.array([[0, INF]]), "^heatmap: got NaN or inf"),
-        (np.ones(3), r"^heatmap: got shape \(3,\), expected \(\.\.\., h, w\)"),
-        (torch.ones(0, 4, 3), r"^heatmap: got shape \(0, 4, 3\)"),
-    ],
+    "heatmap",
+    [torch.full((2, 2), NAN), np.array([[0, INF]]), np.ones(3), torch.ones(0, 4, 3)],
+    ids=["NaN", "inf", "vector", "empty"],
 )
-def test_normalize_map_refuses_what_has_no_range(heatmap, words):
-    with pytest.raises(ValueError, match=words):
+def test_normalize_map_refuses_what_has_no_range(heatmap):
+    with pytest.raises(ValueError, match=r"^heatmap .*\(\.\.\., h, w\)"):
         normalize_map(heatmap)
 
 
@@ -813,17 +1004,12 @@ def test_the_box_of_a_map_whose_box_is_known(heat, options, box):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"heatmap": torch.rand(3)}, r"^heatmap: got \(3,\) .*\(h, w\)"),
-        ({"heatmap": torch.rand(0, 3)}, r"^heatmap: got \(0, 3\)"),
-        ({"heatmap": np.eye(2) * 1j}, "^heatmap: got .*complex"),
-        ({"heatmap": "map"}, "^heatmap: got .*expected real"),
-        ({"heatmap": -torch.eye(3)}, "^heatmap: got values from -1 to -0, expected 0 to"),
-        ({"heatmap": torch.full((3, 3), NAN)}, "^heatmap: got values from nan"),
-        ({"heatmap": torch.full((3, 3), INF)}, "^heatmap: got values from inf"),
-        ({"threshold": 0}, "^threshold, margin: got 0, 0.1"),
-        ({"threshold": 1.1}, "^threshold, margin: got 1.1"),
-        ({"margin": -0.1}, "^threshold, margin: got 0.5, -0.1"),
-        ({"margin": NAN}, "^threshold, margin: got 0.5, nan"),
+        ({"heatmap": torch.rand(3)}, r"^heatmap .*\(3,\).*\(h, w\)"),
+        ({"heatmap": -torch.eye(3)}, "^heatmap .*from 0"),
+        ({"heatmap": torch.full((3, 3), NAN)}, "^heatmap .*finite"),
+        ({"heatmap": torch.full((3, 3), INF)}, "^heatmap .*finite"),
+        ({"threshold": 0}, "^threshold .*0"),
+        ({"threshold": 50}, "^threshold .*50"),
     ],
 )
 def test_crop_box_refuses_what_makes_no_box(arguments, words):
