@@ -174,7 +174,7 @@ def image_folder(
         return True
 
     try:
-        data = _ClassFolders(folder, transform, load_image, is_valid_file=is_picture)
+        data = _ClassFolders(folder, transform, loader=load_image, is_valid_file=is_picture)
     except FileNotFoundError as error:
         raise ValueError(f"root is no folder of class folders: {error}") from error
     data.skipped = skipped

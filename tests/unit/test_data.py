@@ -14,12 +14,6 @@ def test_data_lies_beside_the_package_or_where_the_variable_says(tmp_path, monke
     assert data_path("a") == tmp_path.resolve() / "a"
 
 
-def test_a_missing_data_folder_is_refused_with_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("CAMUTILS_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(FileNotFoundError, match=r"^CAMUTILS_DATA: .*nowhere, .*clone"):
-        data_path("scenes")
-
-
 def test_a_file_appears_whole_and_replaces_what_was_there(tmp_path):
     path = tmp_path / "new" / "folders" / "a.txt"
     for content in ("first", "second"):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import sys
 import warnings
@@ -9,7 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from camutils import ImageError, image_folder, load_image
 
@@ -55,8 +56,6 @@ def grey(value, dtype):
         (grey(32896, np.uint16), "a.png", GREY),
         (grey(32896, np.uint16), "a.tif", GREY),
         (grey(32896, np.int32), "a.tif", GREY),
-        (grey(0.5, np.float32), "a.tif", GREY),
-        (grey(128, np.float32), "a.tif", GREY),
     ],
     ids=lambda value: value.mode if isinstance(value, Image.Image) else None,
 )
@@ -79,23 +78,32 @@ def test_sixteen_bits_keep_their_shades(tmp_path):
     np.testing.assert_array_equal(np.asarray(load_image(tmp_path / "a.png"))[..., 0], expected)
 
 
-def test_a_transparent_shade_of_sixteen_bits_becomes_white(tmp_path):
-    shades = np.array([[1234, 1235, 32896]], np.uint16)  # 1234 and 1235 are one shade of 8 bits.
-    Image.fromarray(shades).save(tmp_path / "a.png", transparency=1234)
-    assert np.asarray(load_image(tmp_path / "a.png"))[0, :, 0].tolist() == [255, 5, 128]
+def tiff(pixels, photometric):
+    """A grey TIFF of our own: Pillow writes none in which 0 is white."""
+    (height, width), content = pixels.shape, pixels.tobytes()
+    entries = [
+        (256, width),
+        (257, height),
+        (258, 8 * pixels.itemsize),
+        (259, 1),  # Not compressed.
+        (262, photometric),
+        (273, 8 + 2 + 12 * 9 + 4),  # Where the pixels begin.
+        (277, 1),
+        (278, height),
+        (279, len(content)),
+    ]
+    table = b"".join(struct.pack("<2H2I", tag, 4, 1, value) for tag, value in entries)
+    return struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + table + bytes(4) + content
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([-0.03, 0.5, 1.02], [0, 128, 255]),
-        ([0, 1.02, 1.2], [0, 255, 255]),  # Lanczos at a corner.
-        ([-3, 128, 258], [0, 128, 255]),
-    ],
+    ("dtype", "photometric", "expected"),
+    [(np.uint8, 1, 63), (np.uint8, 0, 192), (np.uint16, 1, 64), (np.uint16, 0, 191)],
 )
-def test_floating_grey_may_overshoot_a_little(tmp_path, values, expected):
-    Image.fromarray(np.array([values], np.float32)).save(tmp_path / "a.tif")
-    assert np.asarray(load_image(tmp_path / "a.tif"))[0, :, 0].tolist() == expected
+def test_a_tiff_is_no_negative_where_0_is_white(tmp_path, dtype, photometric, expected):
+    quarter = np.full((4, 4), np.iinfo(dtype).max // 4, dtype)
+    (tmp_path / "a.tif").write_bytes(tiff(quarter, photometric))
+    assert colour_of(load_image(tmp_path / "a.tif")) == (expected,) * 3
 
 
 # Published conversions: these P3 values are sRGB's primaries, CSS Color Module Level 4.
@@ -126,6 +134,53 @@ def test_a_colour_profile_is_converted_to_srgb(tmp_path, mode, stored, shown):
     np.testing.assert_allclose(colour_of(load_image(tmp_path / "a.png")), shown, atol=3)
 
 
+def linear_srgb(name):
+    """sRGB's primaries without its curve, under any name."""
+
+    def fixed_points(*values):
+        return b"".join(struct.pack(">i", round(65536 * value)) for value in values)
+
+    def xyz(*values):
+        return b"XYZ \0\0\0\0" + fixed_points(*values)
+
+    text = name.encode() + b"\0"
+    description = b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + bytes(78)
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, 256) + b"\0\0"  # The power 1.
+    tags = {
+        b"desc": description + bytes(-len(description) % 4),
+        b"cprt": b"text\0\0\0\0none\0\0\0\0",
+        b"wtpt": xyz(0.9642, 1, 0.8249),
+        b"rXYZ": xyz(0.43607, 0.2225, 0.01393),
+        b"gXYZ": xyz(0.38506, 0.71688, 0.0971),
+        b"bXYZ": xyz(0.14308, 0.06062, 0.71417),
+        b"rTRC": curve,
+        b"gTRC": curve,
+        b"bTRC": curve,
+    }
+    begin, table, body = 132 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for tag, content in tags.items():
+        table += tag + struct.pack(">2I", begin + len(body), len(content))
+        body += content
+    head = struct.pack(">I4sI", begin + len(body), b"lcms", 0x02400000) + b"mntrRGB XYZ "
+    head += bytes(12) + b"acsp" + bytes(28) + fixed_points(0.9642, 1, 0.8249)
+    return head.ljust(128, b"\0") + table + body
+
+
+@pytest.mark.parametrize("name", ["linear", "GIMP built-in Linear sRGB"])
+def test_a_linear_profile_is_converted_whatever_its_name(tmp_path, name):
+    picture = Image.new("RGB", (4, 4), (55, 55, 55))
+    picture.save(tmp_path / "a.png", icc_profile=linear_srgb(name))
+    assert colour_of(load_image(tmp_path / "a.png")) == GREY
+
+
+def test_a_profile_that_is_srgb_itself_changes_nothing(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 50, 3), np.uint8)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=profile)
+    difference = np.asarray(load_image(tmp_path / "a.png")).astype(int) - pixels
+    assert np.abs(difference).max() <= 1
+
+
 @pytest.mark.parametrize("profile", [b"no profile", display_p3()[:300]])
 def test_a_broken_colour_profile_does_not_spoil_the_picture(tmp_path, profile):
     Image.new("RGB", (4, 3), RED).save(tmp_path / "a.png", icc_profile=profile)
@@ -143,7 +198,8 @@ def test_exif_rotation_is_applied_once(tmp_path, ending, mode):
         stored.save(tmp_path / f"a.{ending}", exif=exif)
         loaded = load_image(tmp_path / f"a.{ending}")
         assert loaded.tobytes() == upright.convert("RGB").tobytes(), orientation
-        assert loaded.getexif().get(0x0112, 1) == 1
+        assert loaded.info == {}
+        assert dict(loaded.getexif()) == {}
 
 
 def test_a_picture_is_turned_though_pillow_cannot_rewrite_its_exif_block(tmp_path):
@@ -199,7 +255,7 @@ def test_a_truncated_picture_is_refused(tmp_path, kind):
     assert load_image(tmp_path / "a").size == (64, 64)
     for share in (0.02, 0.5, 0.95):
         (tmp_path / "a").write_bytes(whole[: int(share * len(whole))])
-        with pytest.raises(ImageError, match=r"^path: '.*a' could not be read: .+; expected a who"):
+        with pytest.raises(ImageError, match=re.escape(str(tmp_path / "a"))):
             load_image(tmp_path / "a")
 
 
@@ -222,7 +278,7 @@ def test_a_picture_made_to_explode_is_refused_before_it_is_decoded(tmp_path, mon
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", never)
     (tmp_path / "bomb.png").write_bytes(png(*size, 8, zlib.compress(bytes(1000))))
-    with pytest.raises(ImageError, match=r"bomb.png' could not .*pixels.* at most 89 megapixels"):
+    with pytest.raises(ImageError, match=r"bomb\.png.*pixels"):
         load_image(tmp_path / "bomb.png")
 
 
@@ -230,15 +286,6 @@ def test_89_megapixels_are_not_refused_for_their_size(tmp_path):
     (tmp_path / "a.png").write_bytes(png(89_000_000, 1, 8, zlib.compress(bytes(1000))))
     with pytest.raises(ImageError, match=r"truncated|broken|decompress"):
         load_image(tmp_path / "a.png")
-
-
-def test_a_small_file_of_many_pixels_in_16_bits_does_not_fill_the_memory(tmp_path, megabytes):
-    path, side = tmp_path / "a.png", 9400
-    packer = zlib.compressobj(1)
-    rows = [packer.compress(b"\0" + b"\x80\x80" * side) for _ in range(side)]
-    path.write_bytes(png(side, side, 16, b"".join(rows) + packer.flush()))
-    assert path.stat().st_size < 1_000_000
-    assert megabytes(lambda: load_image(path)) < 700
 
 
 def postscript(path):
@@ -251,25 +298,24 @@ def endless(path):
     path.symlink_to("/dev/zero")
 
 
-def loop(path):
-    path.symlink_to(path)
+HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(99)  # What Pillow identifies and cannot decode.
 
 
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda path: path.write_text("no picture"), "cannot identify"),
-        (lambda path: path.write_bytes(b""), "cannot identify"),
+        (lambda path: path.write_text("no picture"), "identify"),
+        (lambda path: path.write_bytes(b""), "identify"),
         (lambda path: path.mkdir(), "not a regular file"),
         (lambda path: None, "No such file"),
-        (postscript, "EPS is drawn by another program"),
+        (postscript, "EPS"),
+        (lambda path: path.write_bytes(HDF5), "HDF5"),
         (endless, "not a regular file"),
-        (loop, "symbolic links"),
-        (grey(1000, np.float32).save, "grey values from 1000.0 to 1000.0, expected 0 to 255"),
-        (grey(np.nan, np.float32).save, "grey values from nan"),
-        (grey(-5, np.int32).save, "grey values from -5"),
+        (grey(0.5, np.float32).save, "floats"),
+        (grey(-5, np.int32).save, "16 bits"),
+        (grey(70000, np.int32).save, "16 bits"),
     ],
-    ids=["text", "empty", "folder", "missing", "EPS", "device", "loop", "1000", "NaN", "negative"],
+    ids=["text", "empty", "folder", "missing", "EPS", "HDF5", "device", "float", "-5", "70000"],
 )
 def test_what_is_not_a_picture_is_named(tmp_path, monkeypatch, make, why):
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", None)  # It must not be asked for.
@@ -277,8 +323,28 @@ def test_what_is_not_a_picture_is_named(tmp_path, monkeypatch, make, why):
     if make.__name__ == "save":
         path = path.with_suffix(".tif")
     make(path)
-    with pytest.raises(ImageError, match=rf"^path: '.*thing....' could not be read: .*{why}"):
+    with pytest.raises(ImageError, match=rf"thing\..*{why}"):
         load_image(path)
+
+
+def test_an_address_is_told_to_be_one():
+    with pytest.raises(ImageError, match=r"example\.org.*address.*download"):
+        load_image("https://example.org/cat.jpg")
+
+
+def with_much_text(path):
+    """A good picture with more compressed text than Pillow unpacks."""
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", "x" * 1_100_000, zip=True)
+    Image.new("RGB", (8, 8)).save(path, pnginfo=info)
+
+
+def test_a_good_picture_with_much_text_is_told_the_way_out(tmp_path, monkeypatch):
+    with_much_text(tmp_path / "a.png")
+    with pytest.raises(ImageError, match=r"a\.png.*MAX_TEXT_CHUNK.*raise that number"):
+        load_image(tmp_path / "a.png")
+    monkeypatch.setattr(PngImagePlugin, "MAX_TEXT_CHUNK", 2_000_000)
+    assert load_image(tmp_path / "a.png").size == (8, 8)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
@@ -293,27 +359,10 @@ def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path, in_threads):
     assert in_threads(1, refused) == [True]
 
 
-def test_an_error_without_a_text_is_named(tmp_path, monkeypatch):
-    def fail(self):
-        raise MemoryError
-
-    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
-    monkeypatch.setattr(Image.Image, "load", fail)
-    with pytest.raises(ImageError, match=r"a\.png' could not be read: MemoryError"):
-        load_image(tmp_path / "a.png")
-
-
-def test_a_name_that_no_system_has_is_refused():
-    with pytest.raises(ImageError, match="null byte"):
-        load_image("a\0b.png")
-    with pytest.raises(TypeError):
-        load_image(None)
-
-
 def test_heic_without_its_package_names_both_ways_out(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
-    with pytest.raises(ImageError, match=r"a.HEIC'.*pillow_heif.*expected .*JPEG.*pillow-heif"):
+    with pytest.raises(ImageError, match=r"a\.HEIC.*pip install pillow-heif"):
         load_image(tmp_path / "a.HEIC")
 
 
@@ -383,7 +432,7 @@ def test_a_file_that_is_not_a_picture_is_named_or_skipped(tmp_path):
     class_folders(tmp_path, cat=1, dog=1)
     path = tmp_path / "cat" / "notes.txt"
     path.write_text("x")
-    with pytest.raises(ImageError, match=r"^root: .*notes.txt' could not .*skip_broken"):
+    with pytest.raises(ImageError, match=r"notes\.txt"):
         image_folder(tmp_path)
     dataset = image_folder(tmp_path, skip_broken=True)
     assert len(dataset) == 2
@@ -394,7 +443,7 @@ def test_a_truncated_picture_is_named_when_reached_or_skipped(tmp_path):
     class_folders(tmp_path, cat=1, dog=1)
     path = tmp_path / "cat" / "cut.png"
     path.write_bytes(noise("PNG")[:2000])
-    with pytest.raises(ImageError, match=r"^path: .*cut.png"):
+    with pytest.raises(ImageError, match=r"cut\.png"):
         list(image_folder(tmp_path))
     dataset = image_folder(tmp_path, skip_broken=True)
     assert len(list(dataset)) == 2
@@ -409,33 +458,34 @@ def test_a_file_of_a_folder_is_named_whatever_pillow_raises(tmp_path, monkeypatc
         raise error
 
     monkeypatch.setattr(Image, "open", fail)
-    with pytest.raises(ImageError, match=r"^root: .*0.png"):
+    with pytest.raises(ImageError, match=r"0\.png"):
         image_folder(tmp_path)
 
 
-def test_loops_of_links_end(tmp_path, in_threads):
+def test_what_pillow_only_identifies_is_named_at_the_start(tmp_path):
     class_folders(tmp_path, cat=1, dog=1)
-    try:
-        for kind in ("cat", "dog"):
-            for i in range(4):  # Several a folder: the ways through them are past counting.
-                (tmp_path / kind / f"link{i}").symlink_to(tmp_path, target_is_directory=True)
-    except OSError:
-        pytest.skip("this system makes no links")
-    (dataset,) = in_threads(1, lambda: image_folder(tmp_path))
-    # Of each class its own picture, and through the links the other's, once.
-    assert dataset.targets == [0, 0, 1, 1]
+    (tmp_path / "cat" / "features.h5").write_bytes(HDF5)
+    with pytest.raises(ImageError, match=r"features\.h5.*HDF5"):
+        image_folder(tmp_path)
+
+
+def heic(path):
+    path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
+
+
+@pytest.mark.parametrize("make", [with_much_text, heic])
+def test_what_can_be_read_with_some_help_is_not_skipped_without_a_word(tmp_path, monkeypatch, make):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    class_folders(tmp_path, cat=1, dog=1)
+    make(tmp_path / "cat" / "good.png")
+    with pytest.raises(ImageError, match=r"good\.png.*(pip install|raise that number)"):
+        image_folder(tmp_path, skip_broken=True)
 
 
 @pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        ({}, r"got .* with \[\], expected two or more folders"),
-        ({"cat": 1}, r"got .* with \['cat'\], expected two or more folders"),
-        ({"cat": 1, "dog": 0}, r"got no pictures in \['dog'\]"),
-        (None, r"got .*nowhere with \[\], expected"),
-    ],
+    ("files", "fact"), [({}, "class folder"), ({"cat": 1, "dog": 0}, "dog"), (None, "nowhere")]
 )
-def test_a_folder_without_two_classes_of_pictures_is_refused(tmp_path, files, message):
+def test_a_folder_without_classes_of_pictures_is_refused(tmp_path, files, fact):
     root = tmp_path / "nowhere" if files is None else class_folders(tmp_path, **files)
-    with pytest.raises(ValueError, match=rf"^root: {message}"):
+    with pytest.raises(ValueError, match=f"root .*{fact}"):
         image_folder(root)
