@@ -359,7 +359,7 @@ def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path, in_threads):
     assert in_threads(1, refused) == [True]
 
 
-def test_heic_without_its_package_names_both_ways_out(tmp_path, monkeypatch):
+def test_heic_without_its_package_names_the_way_out(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
     with pytest.raises(ImageError, match=r"a\.HEIC.*pip install pillow-heif"):

