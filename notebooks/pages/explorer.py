@@ -1,13 +1,13 @@
-"""The page on which a logit is taken apart by hand: `python notebooks/pages/explorer.py [FILE]`.
+"""The page on which a logit is taken apart by hand: `python notebooks/pages/explorer.py [FOLDER]`.
 
-`build/explorer.html` is one file without a network connection, a kernel or a server: pictures, the
-evidence of every cell for every class, and the script of `explorer_template.html` that adds them
-up. The site's build writes it beside its pages.
+`explorer.html` needs no connection, kernel or server: it holds pictures, the evidence of every cell
+for every class, and the script that adds them up. `network.js` beside it is the network itself, for
+pictures of the reader's own. FOLDER gets these two files, for a USB stick or any web server; the
+site's build writes them beside its pages.
 """
 
 import argparse
 import base64
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +19,8 @@ import matplotlib
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from camutils import Classifier, data_path, load_classifier, load_image
 from camutils.data import whole_file
@@ -27,11 +28,15 @@ from course.credits import credits_html
 from course.evidence import cell_evidence
 
 TEMPLATE = Path(__file__).with_name("explorer_template.html")
+SCRIPT = Path(__file__).with_name("explorer.js")
+NETWORK_SCRIPT = Path(__file__).with_name("network.js")
+HOME = '<p class="course"><a href="index.html">Class activation maps</a></p>\n'
 NETWORK = "efficientnet_lite0"
-LONG_SIDE = 640  # pixels
+KINDS = {".jpg": "jpeg", ".webp": "webp"}
+EXACT = 20  # The first convolutions, small ones: float16 there moves logits three times as far.
 BLOCK = 3  # cells
 LEAST_OF_A_CELL = 0.5  # So much of a cell has to lie on the animal for the cell to be its.
-CHANGES = "made smaller, heat map and cells laid over"
+CHANGES = "heat map and cells laid over"
 
 
 class Picture(NamedTuple):
@@ -79,7 +84,7 @@ PICTURES = (
     ),
     _composite(
         "dragon_and_macaw",
-        "Komodo dragon and macaw",
+        "Dragon and macaw",
         "A Komodo dragon lies on bare rock; a scarlet macaw stands before it on the right.",
         scarlet_macaw="the macaw",
     ),
@@ -128,34 +133,121 @@ PICTURES = (
 
 
 def write_explorer(path: Path) -> None:
-    """Write the page; written twice, the files are equal."""
-    page = explorer_page()
-    with whole_file(path) as temporary:
-        temporary.write_text(page, "utf-8", newline="\n")
+    """Write the page, and `network.js` beside it; written twice, the files are equal.
 
-
-def explorer_page() -> str:
-    """The page as one HTML text with everything it needs."""
+    Where the site's `index.html` lies beside it, the page has a link there.
+    """
     classifier = load_classifier(NETWORK, "embedded")
+    page = explorer_page(classifier)
+    home = HOME if path.with_name("index.html").exists() else ""
+    texts = {path: page.replace("{{home}}", home)}
+    texts[path.with_name("network.js")] = network_script(classifier)
+    for file, text in texts.items():
+        with whole_file(file) as temporary:
+            temporary.write_text(text, "utf-8", newline="\n")
+
+
+def network_script(classifier: Classifier) -> str:
+    """The code of `network.js`, and the network's layers and weights as its last line.
+
+    The weights are float16; `rest` is what the first ones lose by that, in float16 again.
+    """
+    normalize = classifier.preprocess.transforms[-1]
+    layers = []
+    weights = []
+    n_weights = 0
+    side = 224
+    for convolution, role in convolutions(classifier.model):
+        (kernel, _), (stride, _) = convolution.kernel_size, convolution.stride
+        # TensorFlow's padding is uneven: left, right, top, bottom.
+        padding = getattr(convolution, "static_padding", None)
+        before, after, *_ = getattr(padding, "padding", (0, 0))
+        side = (side + before + after - kernel) // stride + 1
+        layer = {
+            "from": convolution.in_channels,
+            "to": convolution.out_channels,
+            "kernel": kernel,
+            "stride": stride,
+            "before": before,
+            "side": side,
+            "isDepthwise": convolution.groups > 1,
+        }
+        for name in ("weight", "bias"):
+            values = getattr(convolution, name).detach().flatten()
+            layer[name] = n_weights
+            weights.append(values)
+            n_weights += len(values)
+        layers.append(layer | dict.fromkeys(role, True))
+    values = torch.cat(weights)
+    exact = values[: layers[EXACT]["weight"]]
+    network = {
+        "layers": layers,
+        "mean": list(normalize.mean),
+        "std": list(normalize.std),
+        "weights": _packed(values),
+        "rest": _packed(exact - exact.half().float()),
+    }
+    return f"{NETWORK_SCRIPT.read_text('utf-8')}\nconst NETWORK = {json.dumps(network)};\n"
+
+
+def convolutions(model: nn.Module) -> Iterator[tuple[nn.Conv2d, tuple[str, ...]]]:
+    """The network's convolutions in their order, batch norm folded in, and what else each does.
+
+    The last one is the linear layer without its bias: applied to every cell, it gives the CAM.
+    """
+    stem, stem_norm, _, *blocks, top, top_norm, _ = model.features
+    yield fuse_conv_bn_eval(stem, stem_norm), ("relu6",)
+    for block in blocks:
+        convolutions = []
+        if hasattr(block, "_expand_conv"):
+            convolutions.append(fuse_conv_bn_eval(block._expand_conv, block._bn0))
+        convolutions.append(fuse_conv_bn_eval(block._depthwise_conv, block._bn1))
+        last = fuse_conv_bn_eval(block._project_conv, block._bn2)
+        # The input is added to the output where both have the same shape.
+        is_added = convolutions[0].in_channels == last.out_channels
+        is_added = is_added and tuple(convolutions[-1].stride) == (1, 1)
+        for index, convolution in enumerate(convolutions):
+            yield convolution, ("relu6", "isStart") if is_added and index == 0 else ("relu6",)
+        yield last, ("isEnd",) if is_added else ()
+    yield fuse_conv_bn_eval(top, top_norm), ("relu6",)
+    linear = model.classifier[-1]
+    head = nn.Conv2d(linear.in_features, linear.out_features, 1)
+    head.weight = nn.Parameter(linear.weight[:, :, None, None])
+    head.bias = nn.Parameter(torch.zeros(linear.out_features))
+    yield head, ()
+
+
+def explorer_page(classifier: Classifier) -> str:
+    """The page as one HTML text with everything that the prepared pictures need."""
     levels = matplotlib.colormaps["inferno"](np.arange(256), bytes=True)[:, :3]
+    pictures = [_entry(classifier, picture) for picture in PICTURES]
     data = {
         "names": class_names(classifier.categories),
         "bias": _packed(classifier.model.classifier[-1].bias),
         "inferno": levels.tobytes().hex(),
         "cover": [round(255 * mean) for mean in classifier.preprocess.transforms[-1].mean],
-        "pictures": [_entry(classifier, picture) for picture in PICTURES],
+        "pictures": pictures,
+        "test": self_test(classifier, PICTURES[0]),
     }
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
     files = [data_path(*picture.file.split("/")) for picture in PICTURES]
     page = TEMPLATE.read_text("utf-8")
-    return page.replace("{{credits}}", credits_html(files, CHANGES)).replace("{{data}}", text)
+    page = page.replace("{{credits}}", credits_html(files, CHANGES))
+    return page.replace("{{data}}", text).replace("{{script}}", SCRIPT.read_text("utf-8"))
+
+
+def self_test(classifier: Classifier, picture: Picture) -> dict[str, Any]:
+    """What the page's own test compares its network with: the notebooks' first three answers."""
+    path = data_path(*picture.file.split("/"))
+    first = classifier.predict(load_image(path), k=3)
+    return {"key": path.stem, "first": [one.index for one in first], "logit": first[0].logit}
 
 
 def class_names(categories: list[str]) -> list[str]:
-    """Names to choose from: with spaces, and with the index where two classes share one."""
+    """Names to choose from: with spaces, and with the index where two differ in capitals only."""
     names = [category.replace("_", " ") for category in categories]
-    times = Counter(names)
-    return [f"{name} ({i})" if times[name] > 1 else name for i, name in enumerate(names)]
+    times = Counter(name.lower() for name in names)
+    return [f"{name} ({i})" if times[name.lower()] > 1 else name for i, name in enumerate(names)]
 
 
 def cell_sets(picture: Picture, heat: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -197,16 +289,14 @@ def _entry(classifier: Classifier, picture: Picture) -> dict[str, Any]:
         parts = [(covered * part).sum((1, 2)) for part in (inside, ~inside)]
         numbers = np.flatnonzero(cells).tolist()
         sets.append({"name": name, "cells": numbers, "parts": list(map(_packed, parts))})
-    shown = image.copy()
-    shown.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    shown.save(buffer, "JPEG", quality=80, optimize=True)
+    # The file itself, so that the page's own network sees the same pixels as the notebooks.
+    content = base64.b64encode(path.read_bytes()).decode()
     return {
         "key": path.stem,
         "title": picture.title,
         "alt": picture.alt,
-        "size": shown.size,
-        "jpeg": base64.b64encode(buffer.getvalue()).decode(),
+        "size": image.size,
+        "source": f"data:image/{KINDS[path.suffix]};base64,{content}",
         "cam": _packed(evidence),
         "sets": sets,
     }
@@ -218,12 +308,23 @@ def _packed(values: Tensor) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write the page."""
+    """Write the two files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", nargs="?", type=Path, default=Path("build", "explorer.html"))
-    path = parser.parse_args(arguments).file
+    parser.add_argument(
+        "path",
+        nargs="?",
+        type=Path,
+        default=Path("build"),
+        metavar="FOLDER",
+        help="where explorer.html and network.js go, or the page's own name, ending in .html",
+    )
+    path = parser.parse_args(arguments).path
+    if path.suffix != ".html":
+        path = path / "explorer.html"
     write_explorer(path)
-    print(f"Open {path} in a browser ({path.stat().st_size / 1e6:.1f} MB).")
+    script = path.with_name("network.js")
+    sizes = [f"{file.name} {file.stat().st_size / 1e6:.1f} MB" for file in (path, script)]
+    print(f"Open {path} in a browser. To pass it on, copy both files: {', '.join(sizes)}.")
 
 
 if __name__ == "__main__":
