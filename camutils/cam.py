@@ -195,8 +195,7 @@ def _scores(output: Any, classes: Classes, score: Callable | None, n: int) -> tu
     """The numbers that can be explained, (N, n_classes), and which K of them are, (N, K)."""
     if score is None:
         scores = output
-        hint = "score= makes such numbers of any output."
-        check_tensor("the model's output", scores, 2, "(N, n_classes)", n, hint)
+        check_tensor("the model's output", scores, 2, "(N, n_classes)", n, "score= takes others.")
     else:
         scores = score(output)
         if scores.ndim == 1:
@@ -341,15 +340,15 @@ def normalize_map(heatmap: Any) -> Any:
     """
     if not isinstance(heatmap, Tensor):
         return normalize_map(torch.from_numpy(np.array(heatmap, order="C"))).numpy()
-    # Halved, since the span of huge values would overflow; in at least 32 bits, so that the small
-    # ones of half precision survive it.
-    values = heatmap.to(torch.promote_types(heatmap.dtype, torch.float32)) / 2
+    # Halved, since the span of huge values would overflow; in 64 bits, on a CPU, which all have.
+    values = heatmap.cpu().double() / 2
     if values.ndim < 2 or not is_finite(values):
         raise ValueError(f"heatmap is {values.shape}; it must be (..., h, w), without NaN and inf.")
     values = values - values.amin((-2, -1), keepdim=True)
     span = values.amax((-2, -1), keepdim=True)
     scaled = values / torch.where(span > 0, span, 1)
-    return scaled.to(heatmap.dtype) if heatmap.is_floating_point() else scaled
+    dtype = heatmap.dtype if heatmap.is_floating_point() else torch.float32
+    return scaled.to(heatmap.device, dtype)
 
 
 def as_array(values: Any) -> np.ndarray:

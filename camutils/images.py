@@ -16,12 +16,14 @@ HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypm
 # Pillow knows these by their first bytes, but cannot decode them without another program.
 NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 PHOTOMETRIC = 262  # The tag of a TIFF that says whether 0 is white or black.
+MUCH_TEXT = "raise MAX_TEXT_CHUNK and _MEMORY of PIL.PngImagePlugin, or save it without its text"
 # A part of an error's message → the way out.
 WAYS_OUT = {
     "'http:/": "an address; download the picture first",
     "'https:/": "an address; download the picture first",
     "pillow_heif": "HEIC needs one more package: pip install pillow-heif",
-    "MAX_TEXT": "raise that number of Pillow's, or save the picture without its text",
+    "MAX_TEXT": MUCH_TEXT,
+    "Decompressed Data Too Large": MUCH_TEXT,  # In old versions of Pillow.
 }
 
 
