@@ -21,7 +21,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxTranslator
 from sphinx.util.logging import getLogger
 
-from course.kernels import run_notebook
+from course.kernels import AT_A_TIME, SHARE_OF_THE_CORES, run_notebook
 
 sys.path.append(str(Path(__file__).with_name("pages")))  # Scripts, not a package.
 
@@ -66,7 +66,6 @@ html_math_renderer = "mathml"
 html_show_search_summary = False  # It needs a server.
 html_copy_source = html_use_index = html_domain_indices = False
 
-AT_A_TIME = 2
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
 logger = getLogger(__name__)
 formulas = LatexToMathML()
@@ -84,9 +83,7 @@ def execute(path: Path) -> tuple[NotebookNode, float]:
     """A notebook with new outputs, and how many seconds they took."""
     start = time.monotonic()
     weights = os.environ.get("CAMUTILS_WEIGHTS") or "embedded"
-    # Kernels that share all cores wait for each other.
-    n_threads = max(1, (os.cpu_count() or 1) // AT_A_TIME)
-    notebook = run_notebook(path, weights, {"OMP_NUM_THREADS": str(n_threads)})
+    notebook = run_notebook(path, weights, SHARE_OF_THE_CORES)
     return notebook, time.monotonic() - start
 
 

@@ -11,6 +11,8 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 TIMEOUT = 300  # Seconds for one cell.
+AT_A_TIME = 2  # So many kernels run side by side; if all shared all cores, they would wait.
+SHARE_OF_THE_CORES = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // AT_A_TIME))}
 
 
 def quiet_kernels() -> Config:

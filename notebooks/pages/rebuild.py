@@ -17,7 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from camutils.data import whole_file
-from course.kernels import run_notebook
+from course.kernels import AT_A_TIME, SHARE_OF_THE_CORES, run_notebook
 
 NOTEBOOKS = Path(__file__).parents[1]
 ROOT = NOTEBOOKS.parent
@@ -65,7 +65,7 @@ def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 def rebuild(path: Path) -> Path:
     """Execute a notebook and write it in place."""
-    notebook = tidy(run_notebook(path))
+    notebook = tidy(run_notebook(path, variables=SHARE_OF_THE_CORES))
     with whole_file(path) as temporary:
         nbformat.write(notebook, temporary)
     return path
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no notebook begins with {' or '.join(names)}")
     files = [str(path) for path in found]
     subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", *files], check=True)
-    with ThreadPoolExecutor(2) as pool:  # Their kernels are processes of their own.
+    with ThreadPoolExecutor(AT_A_TIME) as pool:  # Their kernels are processes of their own.
         for path in pool.map(rebuild, found):
             print(path.relative_to(ROOT), flush=True)
     return subprocess.run([sys.executable, ROOT / ".ci" / "clean.py", *files]).returncode
