@@ -32,6 +32,7 @@ from .photographs import photograph_mask
 Box = tuple[int, int, int, int]
 COLOURS = ("white", "cyan", "orange")
 LATER = "#D55E00"
+CLEAR = "#0072B2"
 
 
 def show_outlined(
@@ -170,6 +171,56 @@ def draw_grid(axes: Axes, rows: int, columns: int) -> None:
     axes.vlines(np.linspace(left, right, columns + 1), bottom, top, **style)
 
 
+def number_cells(axes: Axes, rows: int, columns: int) -> None:
+    """Number the rows and columns of a map that is drawn cell by cell, from 0 at the top left."""
+    left, right = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    across, down = (right - left) / columns, (bottom - top) / rows
+    axes.set_xticks(left + (np.arange(columns) + 0.5) * across, range(columns), fontsize=8)
+    axes.set_yticks(top + (np.arange(rows) + 0.5) * down, range(rows), fontsize=8)
+    axes.tick_params(length=0)
+
+
+def show_cells(
+    panels: Mapping[str, Any],
+    unit: str = "",
+    *,
+    masks: Sequence[Any] = (),
+    signed: bool = False,
+    columns: int | None = None,
+    width: float = 10.0,
+) -> Figure:
+    """Pictures, and maps cell by cell with numbered rows and columns, to be read and compared.
+
+    Args:
+        panels: by their titles: PIL pictures, and maps (h, w), tensors or arrays.
+        unit: what the values of all maps are. They then share a scale, which is drawn beside them;
+            without a unit each map has its own.
+        masks: (h, w) bool each, in any resolution; their outlines are drawn on the maps, the first
+            one's in black if `signed`, else in white, the second one's in green or cyan.
+        signed: zero is grey, below it is blue and above it red; otherwise maps begin at zero.
+        columns: panels in a row; None for one row.
+        width: of the figure in inches.
+
+    Returns:
+        A figure made without pyplot.
+    """
+    colormap = "coolwarm" if signed else "inferno"
+    pictures = list(panels.values())
+    figure = show_images(pictures, list(panels), columns=columns, colormap=colormap, width=width)
+    colours = ("black", "green") if signed else ("white", "cyan")
+    highest = 0.0
+    for axes, panel in zip(figure.axes, pictures, strict=False):
+        if not isinstance(panel, Image.Image):
+            number_cells(axes, *panel.shape)
+            for mask, colour in zip(masks, colours, strict=False):
+                draw_outline(axes, mask, colour)
+            highest = max(highest, float(abs(panel).max()))
+    if unit:
+        add_colour_bar(figure, (-highest if signed else 0, highest or 1), unit)
+    return figure
+
+
 def show_mistakes(classifier: Classifier, path: Path, label: str) -> Figure:
     """Three attempts at a map of one class, with one mistake each, for exercise 1.
 
@@ -221,3 +272,34 @@ def show_on_one_scale(
             draw_outline(axes, animal, "white")
     maps = [panel for panel in panels.values() if isinstance(panel, Tensor)]
     return add_colour_bar(figure, (0, torch.stack(maps).max().item() or 1), unit)
+
+
+def draw_strips(rows: Mapping[str, Any], x_label: str, limits: tuple[float, float]) -> Figure:
+    """A row of dots for each collection of values, with a line at their mean.
+
+    Args:
+        rows: by their labels: values, of any shape.
+        x_label: what the values are.
+        limits: of the axis.
+
+    Returns:
+        A figure made without pyplot. Dots are moved up and down a little so that they can be told
+        apart, by the same amounts every time.
+    """
+    figure = Figure(figsize=(9, 0.5 * len(rows) + 0.9), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color="#BBBBBB", linewidth=1.5, zorder=0)
+    for row, values in enumerate(rows.values()):
+        values = np.asarray(values, float).ravel()
+        off = np.random.default_rng(row).uniform(-0.28, 0.28, len(values))
+        axes.plot(values, row + off, ".", color=CLEAR, markersize=4, alpha=0.4)
+        mean = values.mean()
+        axes.plot((mean, mean), (row - 0.38, row + 0.38), color=LATER, linewidth=3)
+        text = f"{mean:+.2f}".replace("-0.00", "+0.00")
+        axes.annotate(
+            text, (limits[1], row), xytext=(4, 0), textcoords="offset points", va="center"
+        )
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set(xlabel=x_label, xlim=limits, ylim=(len(rows) - 0.5, -0.5))
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure

@@ -15,6 +15,7 @@ from course.drawing import (
     draw_grid,
     in_true_size,
     keep_region,
+    show_cells,
     show_outlined,
     with_boxes,
 )
@@ -124,6 +125,26 @@ def test_a_grid_parts_the_picture_into_its_cells():
         nearest = np.round(inner * n)
         assert set(nearest) == set(range(1, n))
         assert np.abs(inner - nearest / n).max() < 0.01
+
+
+def test_maps_share_a_scale_with_a_unit_and_have_their_own_without():
+    photo, maps = Image.new("RGB", SIZE), {"a": torch.eye(3), "b": -2 * np.eye(3)}
+    for unit, signed, limits in (
+        ("logit", True, [(-2, 2), (-2, 2)]),
+        ("logit", False, [(0, 2), (0, 2)]),
+        ("", False, [(0, 1), (-2, 0)]),
+    ):
+        figure = show_cells({"photo": photo, **maps}, unit, signed=signed)
+        assert [axes.images[0].get_clim() for axes in figure.axes[1:3]] == limits
+        assert len(figure.axes) == 3 + bool(unit)
+
+
+def test_the_cells_of_a_map_are_numbered_from_the_top_left():
+    axes = show_cells({"map": torch.zeros(2, 5)}).axes[0]
+    for axis, numbers in ((axes.xaxis, list(range(5))), (axes.yaxis, [0, 1])):
+        assert axis.get_ticklocs() == pytest.approx(numbers)  # The middles of imshow's cells.
+        assert [int(label.get_text()) for label in axis.get_ticklabels()] == numbers
+    assert axes.yaxis_inverted()
 
 
 def test_changes_are_grey_before_and_orange_after_in_rows_by_their_difference():

@@ -314,6 +314,8 @@ def call(function: Any, *arguments: Any) -> Any:
     try:
         result = function(*copy.deepcopy(arguments))
     except Exception as error:
+        if "ellipsis" in str(error):  # A step whose dots are still there.
+            refuse_missing(...)
         place = _find_line(function, error)
         raise AnswerError(f"Your function stopped{place} with {_name_error(error)}") from None
     if result is None:
@@ -391,8 +393,12 @@ def _describe_case(solution: Callable[..., Any], case: tuple[Any, ...]) -> str:
     """As `heat of shape (4, 5), box = (0, 0, 200, 200)`."""
     parts = []
     for name, value in zip(inspect.signature(solution).parameters, case, strict=False):
-        is_tensor = isinstance(value, Tensor)
-        parts.append(f"{name} of shape {tuple(value.shape)}" if is_tensor else f"{name} = {value}")
+        if isinstance(value, Tensor):
+            parts.append(f"{name} of shape {tuple(value.shape)}")
+        elif isinstance(value, torch.nn.Module):
+            parts.append(f"{name}, a {_describe(value)}")
+        else:
+            parts.append(f"{name} = {value}")
     return ", ".join(parts)
 
 

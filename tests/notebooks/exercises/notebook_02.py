@@ -2,7 +2,7 @@
 
 import torch
 
-from camutils import grad_cam, normalize_map
+from camutils import normalize_map
 
 from . import CLASSIFIER, Exercise, X
 
@@ -10,34 +10,58 @@ model = CLASSIFIER.model
 A = model[:2](X).detach().requires_grad_()
 GRADIENT = torch.autograd.grad(model[2:](A).max(), A)[0][0]
 A = A.detach()[0]
-SIGNED = (GRADIENT.mean((1, 2), keepdim=True) * A).sum(0)
-SHARE = GRADIENT**2 / (2 * GRADIENT**2 + GRADIENT**3 * A.sum((1, 2), keepdim=True))
 
 
-def plus_plus(gradient):
-    return ((SHARE * gradient).sum((1, 2), keepdim=True) * A).sum(0).relu()
+def signed(gradient, activation):
+    return (gradient.mean((1, 2), keepdim=True) * activation).sum(0)
 
 
-BEST = model(X)[0].topk(2).indices.tolist()
-FIRST, SECOND = grad_cam(model, "1", X, BEST).maps[0]
-RIGHT_2_1, RIGHT_2_4 = (-SIGNED).relu(), plus_plus(GRADIENT.relu())
-CAM = torch.tensor([[1.0, 2.0, -3.0], [0.5, 9.0, 1.5]])
+def relu_first(gradient, activation):
+    return signed(gradient.relu(), activation)
+
+
+def layer_cam(gradient, activation):
+    return (gradient.relu() * activation).sum(0)
+
+
+def plus_plus(gradient, activation, clip=torch.relu):
+    below = 2 * gradient**2 + gradient**3 * activation.sum((1, 2), keepdim=True)
+    share = torch.where(below == 0, 0, gradient**2 / torch.where(below == 0, 1, below))
+    return ((share * clip(gradient)).sum((1, 2), keepdim=True) * activation).sum(0).relu()
+
+
+RIGHT_2_1 = relu_first(GRADIENT, A)
 
 EXERCISES = {
     "check_02_1": Exercise(
         RIGHT_2_1,
         (CLASSIFIER, X),
-        mistakes=[SIGNED.relu(), -SIGNED, SIGNED, normalize_map(RIGHT_2_1), 2 * RIGHT_2_1],
+        mistakes=[
+            signed(GRADIENT, A).relu(),
+            signed(GRADIENT, A),
+            layer_cam(GRADIENT, A) * 1.5,
+            normalize_map(RIGHT_2_1),
+        ],
     ),
     "check_02_2": Exercise(
-        SECOND, (CLASSIFIER, X), mistakes=[FIRST, normalize_map(SECOND), 2 * SECOND]
+        layer_cam,
+        mistakes=[
+            lambda gradient, activation: (gradient * activation).sum(0),
+            relu_first,
+            lambda gradient, activation: gradient.relu() * activation,
+            lambda gradient, activation: ... * activation,
+            lambda gradient, activation: 2 * layer_cam(gradient, activation),
+        ],
     ),
-    "check_02_3": Exercise(1.5, (CAM,), mistakes=[9, -1.5, 9 / 11, 0.3]),
-    "check_02_4": Exercise(
-        RIGHT_2_4,
-        (CLASSIFIER, X),
-        mistakes=[SIGNED.relu(), plus_plus(GRADIENT), normalize_map(RIGHT_2_4), 2 * RIGHT_2_4],
+    "check_02_3": Exercise(
+        plus_plus,
+        mistakes=[
+            lambda gradient, activation: signed(gradient, activation).relu(),
+            lambda gradient, activation: plus_plus(gradient, activation, clip=lambda g: g),
+            relu_first,
+            lambda gradient, activation: 2 * plus_plus(gradient, activation),
+        ],
     ),
-    "check_02_5": Exercise("ad", mistakes=["abd", "acd", "a", "d"]),
-    "check_02_6": Exercise("bc", mistakes=["abc", "bcd", "b", "c"]),
+    "check_02_4": Exercise("ad", mistakes=["abd", "acd", "a", "d"]),
+    "recall_02": Exercise("bca", mistakes=["aca", "cca", "baa", "bba", "bcb", "bcc"]),
 }

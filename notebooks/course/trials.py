@@ -1,0 +1,83 @@
+"""What the experiments of notebook 02 do to a picture or to a map, and how maps are compared."""
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from camutils import data_path, load_image
+
+# Rows and columns of `data/scenes/elephants.jpg` that hold the tusks of one elephant each.
+PLACES = (np.s_[248:308, 28:98], np.s_[290:328, 586:618])
+IVORY = 130  # All but a few pixels of skin are darker than this in some colour.
+
+
+def correlation(one: Tensor, other: Tensor) -> float:
+    """The correlation of two maps of one shape, cell by cell; NaN if one of them is flat."""
+    return torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1].item()
+
+
+def all_but_hottest(heatmap: Tensor, n: int, size: int) -> Tensor:
+    """A mask that is 0 in the hottest cells of a map and 1 in all others.
+
+    Args:
+        heatmap: (h, w), both of them multiples of `size`.
+        n: how many cells, a multiple of `size` squared.
+        size: the cells go in blocks of size x size, those with the highest mean.
+
+    Returns:
+        (h, w).
+    """
+    blocks = F.avg_pool2d(heatmap[None], size)[0]
+    mask = torch.ones(blocks.numel())
+    mask[blocks.flatten().topk(n // size**2).indices] = 0
+    return mask.view_as(blocks).repeat_interleave(size, 0).repeat_interleave(size, 1)
+
+
+def elephant_mask() -> np.ndarray:
+    """(480, 640) bool: True on the two elephants of the scene."""
+    mask = load_image(data_path("scenes", "elephants_elephant_mask.png"))
+    return np.asarray(mask)[..., 0] > 127
+
+
+def tusk_mask() -> np.ndarray:
+    """(480, 640) bool: True on the tusks of both elephants and four pixels around them."""
+    scene = load_image(data_path("scenes", "elephants.jpg"))
+    bright = elephant_mask() & (np.asarray(scene).min(2) > IVORY)
+    tusks = np.zeros(bright.shape, np.uint8)
+    for place in PLACES:
+        tusks[place] = bright[place]
+    return cv2.dilate(tusks, np.ones((9, 9), np.uint8)).astype(bool)
+
+
+def paint_over(picture: Image.Image, spot: np.ndarray) -> Image.Image:
+    """The picture with the pixels of `spot`, (h, w) bool, filled in from around them."""
+    pixels = np.asarray(picture)
+    return Image.fromarray(cv2.inpaint(pixels, spot.astype(np.uint8), 5, cv2.INPAINT_TELEA))
+
+
+def move_spot(
+    spot: np.ndarray, ground: np.ndarray, least: float, most: float, n: int, seed: int = 0
+) -> list[np.ndarray]:
+    """A spot, moved to random places that do not touch the place where it was.
+
+    Args:
+        spot: (h, w) bool; what is pushed over an edge comes back at the opposite one.
+        ground: (h, w) bool.
+        least: at least this share of the moved spot lies on the ground.
+        most: at most this share does.
+        n: how many places.
+        seed: the same seed gives the same places.
+
+    Returns:
+        n masks (h, w).
+    """
+    draw = np.random.default_rng(seed)
+    places: list[np.ndarray] = []
+    while len(places) < n:
+        moved = np.roll(spot, draw.integers(spot.shape), (0, 1))
+        if least <= ground[moved].mean() <= most and not (moved & spot).any():
+            places.append(moved)
+    return places
