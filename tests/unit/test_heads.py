@@ -178,7 +178,7 @@ def test_threads_fit_the_same_head_and_no_thread_count_changes_even_for_a_moment
     clusters, in_threads
 ):
     def fit():
-        return fit_head(*clusters, epochs=100).head.weight
+        return fit_head(*clusters, epochs=40).head.weight
 
     def threads_of_a_new_thread():  # It takes the number that the process has by then.
         return in_threads(1, torch.get_num_threads)
@@ -229,8 +229,8 @@ def test_more_classes_than_occur_may_be_asked_for(clusters):
 
 
 def test_weight_decay_makes_the_weights_smaller(clusters):
-    free, held = (fit_head(*clusters, weight_decay=d).head.weight.norm() for d in (0, 1))
-    assert held < 0.8 * free
+    free, held = (fit_head(*clusters, epochs=60, weight_decay=d).head for d in (0, 3))
+    assert held.weight.norm() < 0.8 * free.weight.norm()
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_weight_decay_makes_the_weights_smaller(clusters):
         ({"activations": torch.full((60, 8, 2, 2), INF)}, ValueError, "activations .*inf"),
         ({"activations": [[1.0]]}, TypeError, "activations .*list"),
         ({"n_classes": 2}, IndexError, "2"),
-        ({"lr": 1e30}, ValueError, r"lr .*1e\+30"),
+        ({"lr": 1e30, "epochs": 3}, ValueError, r"lr .*1e\+30"),
     ],
 )
 def test_what_gives_no_head_is_refused(clusters, changes, error, words):

@@ -201,8 +201,8 @@ def test_predict_takes_pictures_only(classifier):
         classifier(LITE0).predict("elephants.jpg")
 
 
-def test_predict_refuses_train_mode_and_changes_no_buffer(elephants):
-    network = load_classifier(LITE0)
+def test_predict_refuses_train_mode_and_changes_no_buffer(classifier, elephants):
+    network = classifier(LITE0)
     answers = network.predict(elephants)
     network.model.features[1].train()  # One batch norm is enough.
     before = {name: value.clone() for name, value in network.model.state_dict().items()}
@@ -277,6 +277,22 @@ def test_another_network_answers_only_where_it_is_named_and_says_so(capsys, cach
     assert said.out.count("\n") == 1
     assert re.match("vgg19 .*efficientnet_lite0 .*camutils.download vgg19 ", said.out)
     assert said.err == ""
+
+
+def test_vgg19s_stand_in_is_of_its_kind(cache, capsys, elephants):
+    network = load_classifier("vgg19", stand_in="vgg16_animals")
+    assert "vgg16_animals" in capsys.readouterr().out
+    assert (network.name, network.target_layer, network.trained) == (
+        "vgg16_animals",
+        "features.29",
+        True,
+    )
+    assert [type(module) for module in network.model.classifier].count(nn.Linear) == 3
+    assert len(network.categories) == len(network.wnids) == 18
+    best = network.predict(elephants)[0]
+    assert (best.label, best.wnid) == ("African_elephant", "n02504458")
+    assert network.grad_cam(elephants).maps.shape == (1, 1, 14, 14)
+    assert not any(module.training for module in network.model.modules())
 
 
 @pytest.mark.parametrize("weights", ["auto", "embedded", "pretrained"])
