@@ -6,7 +6,7 @@ const make = (parent, tag, count) => Array.from({ length: count },
 const SIDE = 7, CELLS = SIDE * SIDE, ANSWERS = 10, FOR = [200, 30, 45], AGAINST = [30, 105, 200];
 const OWN = "own", SEEN = 224, SHOWN = 960;  // Pixels that the network sees, that the page shows.
 const MOST = 89, BRUSH = 0.09, SMALLEST = 0.05;  // Megapixels; parts of the picture's length.
-const names = data.names, bias = halves(data.bias);
+const names = data.names, bias = Float64Array.from(halves(data.bias));
 const inferno = data.inferno.match(/../g).map((byte) => parseInt(byte, 16));
 
 // What the address holds: a picture, a class, perhaps a second class, and the cells taken away.
@@ -33,7 +33,7 @@ function halves(text) {
 function answer(off, { shares } = state.picture) {
   const kept = [...Array(CELLS).keys()].filter((cell) => !off.has(cell));
   const sum = (start, cls) => kept.reduce((part, cell) => part + shares[cls * CELLS + cell], start);
-  return ranked(Float64Array.from(bias, sum));
+  return ranked(bias.map(sum));
 }
 
 /** Logits with their softmax, and the classes in their order. */
@@ -299,8 +299,8 @@ function drawCovered(now) {
   $("compare").hidden = !chosen && !picture.covers;
   if (chosen) {
     const [inside, outside] = chosen.parts.map(halves);
-    const logits = Float64Array.from(bias, (start, one) => start + inside[one] + outside[one]);
-    compare(chosen.cells, whole, now, ranked(logits), inside[cls]);
+    const covered = ranked(bias.map((start, one) => start + inside[one] + outside[one]));
+    compare(chosen.cells, whole, now, covered, inside[cls]);
     showCovered(picture, (pen, ...size) => fillCells(chosen.cells, pen, ...size), chosen.name);
   } else if (picture.covers) {
     const { parent, cells } = picture, part = shares({ picture, cls, other: null });
@@ -442,7 +442,7 @@ async function see(picture) {
 async function ask(making, show) {
   const mine = ++asked;
   $("progress").removeAttribute("value");
-  $("progress").hidden = false;
+  $("progress").hidden = stream !== null;
   try {
     const picture = await making();
     if (mine === asked) show(picture);
@@ -526,7 +526,7 @@ async function watchWebcam() {
     return say("There is no webcam, or the browser was not allowed to use it. It lets only pages"
       + " from https, or from this computer, ask for one.");
   }
-  say("Live: what you see is the last frame that the network has seen.");
+  say("Live: you see the last frame that the network has seen. Press again to keep it.");
   $("webcam").setAttribute("aria-pressed", true);
   $("logit").setAttribute("aria-live", "off");
   isFollowing = true;

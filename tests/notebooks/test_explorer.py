@@ -362,6 +362,8 @@ def test_covering_and_cropping_run_the_network_again(page, lite):
     assert (pixels.float() - squashed(lite, image).float()).abs().max() <= 1
     assert (logits - answers(lite, pixels)).abs().max() < 0.05
     covered = shown(page)[0]
+    # The second question of the teachers' page for a picture of one's own.
+    assert (before, taken, covered) == pytest.approx((11.3, 9.7, 12.4), abs=0.05)
     row = page.locator("#compare tr.sum td").all_inner_texts()
     assert [float(text) for text in row] == [before, taken, covered]
     page.click("#back")
