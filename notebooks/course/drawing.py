@@ -30,9 +30,11 @@ from .figures import add_colour_bar
 from .photographs import photograph_mask
 
 Box = tuple[int, int, int, int]
+Interval = tuple[float, float, float]
 COLOURS = ("white", "cyan", "orange")
 LATER = "#D55E00"
 CLEAR = "#0072B2"
+UNCLEAR = "#888888"
 
 
 def show_outlined(
@@ -303,3 +305,37 @@ def draw_strips(rows: Mapping[str, Any], x_label: str, limits: tuple[float, floa
     axes.set(xlabel=x_label, xlim=limits, ylim=(len(rows) - 0.5, -0.5))
     axes.spines[["top", "right", "left"]].set_visible(False)
     return figure
+
+
+def show_around_peaks(
+    pictures: Sequence[Image.Image],
+    masks: Sequence[Any],
+    titles: Sequence[str],
+    peaks: Sequence[tuple[int, int]],
+    *,
+    radius: int,
+    side: int = 112,
+    columns: int = 4,
+) -> Figure:
+    """Cut out around the peaks of maps and enlarged: outline, cross and circle.
+
+    Args:
+        pictures: as large in pixels as their masks.
+        masks: (h, w) bool each.
+        titles: one for each.
+        peaks: (row, column) each, in pixels.
+        radius: of the circles, in pixels.
+        side: of the square that is cut out, in pixels; it never reaches beyond the picture.
+        columns: pictures in a row.
+
+    Returns:
+        A figure made without pyplot.
+    """
+    cuts, regions, places = [], [], []
+    for picture, mask, (row, column) in zip(pictures, masks, peaks, strict=True):
+        upper = min(max(row - side // 2, 0), picture.height - side)
+        left = min(max(column - side // 2, 0), picture.width - side)
+        cuts.append(picture.crop((left, upper, left + side, upper + side)))
+        regions.append(mask[upper : upper + side, left : left + side])
+        places.append((row - upper, column - left))
+    return show_outlined(cuts, regions, titles, columns=columns, peaks=places, radius=radius)

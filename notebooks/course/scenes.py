@@ -17,6 +17,20 @@ from .photographs import photograph_mask, read_drawings
 
 ANIMALS = tuple(sorted(path.stem for path in data_path("cutouts").glob("*.png")))
 BACKGROUNDS = ("dune", "greenmeadow", "raindrops", "storm", "wood")
+# The cut-outs whose species is one of ImageNet's 1000 classes, as `Classifier.categories` has it.
+LABELS = {
+    "bear": "brown_bear",
+    "chimp": "chimpanzee",
+    "elephant": "African_elephant",
+    "iguana": "common_iguana",
+    "koala": "koala",
+    "lion": "lion",
+    "otter": "otter",
+    "peacock": "peacock",
+    "pelican": "pelican",
+    "tiger": "tiger",
+    "wildboar": "wild_boar",
+}
 
 
 def scene_path(name: str) -> Path:
@@ -82,6 +96,32 @@ def seeded_recipes(seed: int = 0, size: int = 448) -> list[dict[str, Any]]:
                 }
             )
     return recipes
+
+
+def side_by_side(
+    left: str, right: str, background: str = "greenmeadow", size: int = 448, longest: int = 210
+) -> tuple[Image.Image, list[np.ndarray]]:
+    """Two cut-outs on one background, each in the middle of its half.
+
+    Args:
+        left: a name in `ANIMALS`.
+        right: another.
+        background: a name in `BACKGROUNDS`.
+        size: width and height of the scene in pixels.
+        longest: the longer side of each cut-out in pixels.
+
+    Returns:
+        The scene and both masks, as `compose_scene` gives them.
+    """
+    items = []
+    for cutout, middle in ((left, size / 4), (right, 3 * size / 4)):
+        with Image.open(data_path("cutouts", f"{cutout}.png")) as picture:
+            width, height = picture.size
+        scale = longest / max(width, height)
+        at = [round(middle - scale * width / 2), round((size - scale * height) / 2)]
+        items.append({"cutout": cutout, "scale": scale, "at": at})
+    recipe = {"background": f"{background}.jpg", "size": [size, size], "items": items}
+    return scene_from_recipe(recipe | {"centering": [0.5, 0.5]})
 
 
 def scene_from_recipe(recipe: Mapping[str, Any]) -> tuple[Image.Image, list[np.ndarray]]:

@@ -10,11 +10,16 @@ from PIL import Image
 
 from camutils import show_images
 from course.drawing import (
+    CLEAR,
     draw_changes,
     draw_curves,
     draw_grid,
+    draw_intervals,
+    draw_matrix,
+    draw_strips,
     in_true_size,
     keep_region,
+    show_around_peaks,
     show_cells,
     show_outlined,
     with_boxes,
@@ -173,3 +178,78 @@ def test_curves_have_the_values_of_their_names():
     for name, values in curves.items():
         assert [*found[name].get_xdata()] == [96, 224]
         assert [*found[name].get_ydata()] == values
+
+
+def forest(rows):
+    return draw_intervals({"energy": rows, "box": rows}, "CAM minus rival")
+
+
+def test_intervals_clear_of_zero_are_full_and_blue_others_hollow_and_grey():
+    rows = {"clear": (0.2, 0.1, 0.3), "not": (0.1, -0.1, 0.3), "touching": (0.1, 0.0002, 0.2)}
+    figure = forest(rows | {"below": (-0.2, -0.3, -0.1)})
+    assert [axes.get_title() for axes in figure.axes] == ["energy", "box"]
+    for axes in figure.axes:
+        zero, *drawn = axes.lines
+        assert set(zero.get_xdata()) == {0}
+        bars, dots = drawn[::2], drawn[1::2]
+        assert [tuple(bar.get_xdata()) for bar in bars[:2]] == [(0.1, 0.3), (-0.1, 0.3)]
+        assert [dot.get_xdata()[0] for dot in dots] == [0.2, 0.1, 0.1, -0.2]
+        is_full = [dot.get_markerfacecolor() == dot.get_color() == CLEAR for dot in dots]
+        assert is_full == [True, False, False, True]
+        assert [text.get_text() for text in axes.texts] == ["+0.20", "+0.10", "+0.10", "-0.20"]
+        heights = [dot.get_ydata()[0] for dot in dots]
+        low, high = axes.get_ylim()
+        assert low > high  # The first row is on top.
+        assert heights == sorted(heights)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["clear", "not", "touching", "below"]
+
+
+def test_panels_have_the_same_rows():
+    with pytest.raises(ValueError, match="rows"):
+        draw_intervals({"a": {"x": (0, 0, 0)}, "b": {"y": (0, 0, 0)}}, "")
+
+
+def test_a_matrix_has_its_numbers_in_their_cells_and_nothing_on_the_diagonal():
+    values = np.array([[0.5, 0.1, 0.9], [1.0, 0.5, 0.0], [0.3, 0.7, 0.5]])
+    numbers = [[7, 1, 2], [2, 7, 0], [1, 1, 7]]
+    axes = draw_matrix(values, numbers, ["bear", "lion", "otter"], ("of", "beside", "share")).axes[
+        0
+    ]
+    found = {text.get_position(): text.get_text() for text in axes.texts}
+    assert found == {
+        (column, row): str(numbers[row][column])
+        for row in range(3)
+        for column in range(3)
+        if row != column
+    }
+    drawn = axes.images[0].get_array()
+    assert np.isnan(np.ma.filled(drawn.astype(float), np.nan).diagonal()).all()
+    assert drawn[0, 2] == 0.9
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["bear", "lion", "otter"]
+
+
+@pytest.mark.parametrize("peak", [(50, 60), (2, 3), (97, 199)])
+def test_what_is_cut_out_around_a_peak_keeps_peak_and_outline_in_their_places(peak):
+    mask = np.zeros((100, 200), bool)
+    mask[40:, 50:] = True
+    picture = Image.fromarray(np.uint8(mask) * 200 + 20).convert("RGB")
+    figure = show_around_peaks([picture], [mask], [""], [peak], radius=5, side=40, columns=1)
+    axes = figure.axes[0]
+    cut = axes.images[0].get_array()
+    assert cut.shape == (40, 40, 3)
+    column, row = (values[0] for values in axes.lines[0].get_data())
+    is_bright = cut[round(float(row)), round(float(column)), 0] > 100
+    assert is_bright == mask[peak]
+
+
+def test_strips_have_their_dots_near_their_row_and_a_line_at_the_mean():
+    rows = {"head": np.array([[-0.5, 0.1], [0.7, 0.1]]), "all": [0.0, 0.2]}
+    axes = draw_strips(rows, "correlation", (-1, 1)).axes[0]
+    for row, values in enumerate(rows.values()):
+        dots, line = axes.lines[1 + 2 * row], axes.lines[2 + 2 * row]
+        assert dots.get_xdata().tolist() == np.ravel(values).tolist()
+        assert np.abs(dots.get_ydata() - row).max() < 0.5
+        assert line.get_xdata() == pytest.approx([np.mean(values)] * 2)
+    assert [text.get_text() for text in axes.texts] == ["+0.10", "+0.10"]
+    assert axes.get_xlim() == (-1, 1)

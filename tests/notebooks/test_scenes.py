@@ -14,9 +14,11 @@ from course.photographs import photograph_mask, photographs
 from course.scenes import (
     ANIMALS,
     BACKGROUNDS,
+    LABELS,
     compose_scene,
     scene_from_recipe,
     seeded_recipes,
+    side_by_side,
 )
 
 search = load_script("data/scenes/search.py")
