@@ -277,6 +277,80 @@ def show_on_one_scale(
 
 
 def draw_strips(rows: Mapping[str, Any], x_label: str, limits: tuple[float, float]) -> Figure:
+def draw_intervals(
+    panels: Mapping[str, Mapping[str, Interval]], x_label: str, *, width: float = 10.0
+) -> Figure:
+    """A forest plot: for each difference a dot, its interval, and a line at zero.
+
+    Args:
+        panels: by its title, for each panel the same rows: by its label, (mean, low, high).
+        x_label: what is subtracted from what.
+        width: of the figure in inches.
+
+    Returns:
+        A figure made without pyplot. Dots are full and blue where the interval is clear of zero,
+        hollow and grey where it is not. The means are written beside them.
+
+    Raises:
+        ValueError: panels that do not have the same rows.
+    """
+    labels = list(next(iter(panels.values())))
+    if any(list(rows) != labels for rows in panels.values()):
+        raise ValueError("panels have different rows; give every panel the same, in one order.")
+    figure = Figure(figsize=(width, 0.36 * len(labels) + 1.0), layout="constrained")
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, rows) in zip(grid, panels.items(), strict=True):
+        axes.axvline(0, color="#BBBBBB", linewidth=1.5, zorder=0)
+        for row, (mean, low, high) in enumerate(rows.values()):
+            is_clear = round(low, 3) > 0 or round(high, 3) < 0
+            colour = CLEAR if is_clear else UNCLEAR
+            axes.plot((low, high), (row, row), color=colour, linewidth=2)
+            axes.plot(mean, row, "o", color=colour, markerfacecolor=colour if is_clear else "white")
+            text = f"{mean:+.2f}".replace("-0.00", "+0.00")
+            axes.annotate(text, (mean, row - 0.2), ha="center", va="bottom", fontsize=8)
+        axes.set_title(title, fontsize=10)
+        axes.grid(axis="x", alpha=0.3)
+        axes.margins(x=0.12)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    grid[0].set_yticks(range(len(labels)), labels)
+    grid[0].set_ylim(len(labels) - 0.4, -0.8)
+    figure.supxlabel(x_label, fontsize=10)
+    return figure
+
+
+def draw_matrix(
+    values: Any, numbers: Any, names: Sequence[str], labels: tuple[str, str, str]
+) -> Figure:
+    """A square matrix: a colour and a number in each cell, none on the diagonal.
+
+    Args:
+        values: (n, n), from 0 to 1, the colours.
+        numbers: (n, n), whole; what is written in the cells.
+        names: of the n rows and columns.
+        labels: of the rows, of the columns, of the colours.
+
+    Returns:
+        A figure made without pyplot.
+    """
+    values = np.array(values, float)
+    np.fill_diagonal(values, np.nan)
+    n = len(names)
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(values, cmap="inferno", vmin=0, vmax=1)
+    for row, column in zip(*np.nonzero(~np.eye(n, dtype=bool)), strict=True):
+        colour = "black" if values[row, column] > 0.6 else "white"
+        text = str(int(numbers[row][column]))
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(n), names, rotation=45, ha="right")
+    axes.set_yticks(range(n), names)
+    axes.set(ylabel=labels[0], xlabel=labels[1])
+    axes.spines[:].set_visible(False)
+    figure.colorbar(image, label=labels[2], shrink=0.8, aspect=30)
+    return figure
+
+
     """A row of dots for each collection of values, with a line at their mean.
 
     Args:
