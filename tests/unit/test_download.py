@@ -23,7 +23,7 @@ from camutils import ImageError, WeightsError, download, load_classifier
 from camutils.models import download_weights
 
 pytestmark = pytest.mark.filterwarnings("error")
-RESNET18 = models.ResNet18_Weights.DEFAULT
+SQUEEZENET = models.SqueezeNet1_1_Weights.DEFAULT
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -89,50 +89,50 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def checkpoint(classifier):
     buffer = io.BytesIO()
-    torch.save(classifier("resnet18").model.state_dict(), buffer)
+    torch.save(classifier("squeezenet1_1").model.state_dict(), buffer)
     return buffer.getvalue()
 
 
 @pytest.fixture
-def resnet18(server, checkpoint, monkeypatch):
+def squeezenet(server, checkpoint, monkeypatch):
     """torchvision's ResNet-18, published on the server; gives the name of the file."""
-    name = f"resnet18-{hashlib.sha256(checkpoint).hexdigest()[:8]}.pth"
+    name = f"squeezenet1_1-{hashlib.sha256(checkpoint).hexdigest()[:8]}.pth"
     server.content = checkpoint
-    monkeypatch.setattr(RESNET18.value, "url", server.url(name))
+    monkeypatch.setattr(SQUEEZENET.value, "url", server.url(name))
     return name
 
 
-def test_a_download_comes_whole_and_only_once(server, folder, resnet18, checkpoint, classifier):
-    network = load_classifier("resnet18", "pretrained")
-    assert network.name == "resnet18"
-    expected = classifier("resnet18").model.state_dict()
+def test_a_download_comes_whole_and_only_once(server, folder, squeezenet, checkpoint, classifier):
+    network = load_classifier("squeezenet1_1", "pretrained")
+    assert network.name == "squeezenet1_1"
+    expected = classifier("squeezenet1_1").model.state_dict()
     assert all(torch.equal(v, expected[k]) for k, v in network.model.state_dict().items())
-    assert [path.name for path in folder.iterdir()] == [resnet18]
-    assert (folder / resnet18).read_bytes() == checkpoint
-    assert download_weights(RESNET18) == folder / resnet18
-    assert load_classifier("resnet18", "auto").name == "resnet18"
+    assert [path.name for path in folder.iterdir()] == [squeezenet]
+    assert (folder / squeezenet).read_bytes() == checkpoint
+    assert download_weights(SQUEEZENET) == folder / squeezenet
+    assert load_classifier("squeezenet1_1", "auto").name == "squeezenet1_1"
     assert server.requests == 1
 
 
 @pytest.mark.parametrize("manner", ["breaks", "unannounced", "wrong", "gibberish", "missing"])
-def test_a_broken_download_leaves_nothing_behind(server, folder, resnet18, checkpoint, manner):
+def test_a_broken_download_leaves_nothing_behind(server, folder, squeezenet, checkpoint, manner):
     server.manner = manner
-    with pytest.raises(WeightsError, match=r"http.*resnet18.* was not downloaded"):
-        load_classifier("resnet18", "pretrained")
+    with pytest.raises(WeightsError, match=r"http.*squeezenet1_1.* was not downloaded"):
+        load_classifier("squeezenet1_1", "pretrained")
     assert list(folder.glob("*")) == []
     server.manner = "whole"
-    assert download_weights(RESNET18).read_bytes() == checkpoint
-    assert [path.name for path in folder.iterdir()] == [resnet18]
+    assert download_weights(SQUEEZENET).read_bytes() == checkpoint
+    assert [path.name for path in folder.iterdir()] == [squeezenet]
 
 
 @pytest.mark.skipif(
     "fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork"
 )
 def test_after_a_kill_in_the_middle_the_next_run_is_as_good_as_a_first(
-    server, folder, resnet18, checkpoint
+    server, folder, squeezenet, checkpoint
 ):
     server.manner = "stalls"
-    child = multiprocessing.get_context("fork").Process(target=download_weights, args=[RESNET18])
+    child = multiprocessing.get_context("fork").Process(target=download_weights, args=[SQUEEZENET])
     with warnings.catch_warnings(action="ignore"):  # The child needs none of our threads.
         child.start()
     assert server.half_sent.wait(30)
@@ -142,27 +142,27 @@ def test_after_a_kill_in_the_middle_the_next_run_is_as_good_as_a_first(
     child.kill()
     child.join()
     assert child.exitcode == -9
-    assert not (folder / resnet18).exists()
+    assert not (folder / squeezenet).exists()
     server.manner = "whole"
-    with pytest.raises(WeightsError, match=r"'resnet18'.*camutils.download resnet18"):
-        load_classifier("resnet18", "auto")
-    assert load_classifier("resnet18", "pretrained").name == "resnet18"
-    assert (folder / resnet18).read_bytes() == checkpoint
+    with pytest.raises(WeightsError, match=r"'squeezenet1_1'.*camutils.download squeezenet1_1"):
+        load_classifier("squeezenet1_1", "auto")
+    assert load_classifier("squeezenet1_1", "pretrained").name == "squeezenet1_1"
+    assert (folder / squeezenet).read_bytes() == checkpoint
 
 
-def test_an_interrupt_in_the_middle_leaves_nothing_behind(folder, resnet18, monkeypatch):
+def test_an_interrupt_in_the_middle_leaves_nothing_behind(folder, squeezenet, monkeypatch):
     def interrupt(reading, file):
         file.write(reading.read(1000))
         raise KeyboardInterrupt
 
     monkeypatch.setattr("shutil.copyfileobj", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        download_weights(RESNET18)
+        download_weights(SQUEEZENET)
     assert list(folder.glob("*")) == []
 
 
 def test_overlapping_downloads_have_timeouts_of_their_own(
-    server, folder, resnet18, monkeypatch, in_threads
+    server, folder, squeezenet, monkeypatch, in_threads
 ):
     urlopen, timeouts = urllib.request.urlopen, []
 
@@ -171,11 +171,11 @@ def test_overlapping_downloads_have_timeouts_of_their_own(
         return urlopen(url, timeout=timeout)
 
     monkeypatch.setattr("urllib.request.urlopen", watch)
-    paths = in_threads(4, lambda: download_weights(RESNET18))
-    assert paths == [folder / resnet18] * 4
+    paths = in_threads(4, lambda: download_weights(SQUEEZENET))
+    assert paths == [folder / squeezenet] * 4
     assert set(timeouts) == {(30, None)}
     assert socket.getdefaulttimeout() is None
-    assert [path.name for path in folder.iterdir()] == [resnet18]
+    assert [path.name for path in folder.iterdir()] == [squeezenet]
 
 
 def test_a_refused_connection_says_what_to_do(folder, monkeypatch):
@@ -191,11 +191,11 @@ def test_a_refused_connection_says_what_to_do(folder, monkeypatch):
     assert list(folder.glob("*")) == []
 
 
-def test_a_cache_that_cannot_be_written_is_named(tmp_path, resnet18, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, squeezenet, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
-    with pytest.raises(WeightsError, match=r"resnet18.* was not downloaded.*file"):
-        download_weights(RESNET18)
+    with pytest.raises(WeightsError, match=r"squeezenet1_1.* was not downloaded.*file"):
+        download_weights(SQUEEZENET)
 
 
 @pytest.fixture
@@ -257,9 +257,9 @@ def test_a_photograph_that_does_not_come_whole_leaves_nothing_behind(
     assert [path.name for path in originals.iterdir()] == ["elephants.jpg"]
 
 
-def test_the_command_goes_on_after_a_failure_and_says_so(server, folder, resnet18, capsys):
-    assert download.main(["vgg91", "vit_b_16", "resnet18"]) == 1
+def test_the_command_goes_on_after_a_failure_and_says_so(server, folder, squeezenet, capsys):
+    assert download.main(["vgg91", "vit_b_16", "squeezenet1_1"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("vgg91 was not downloaded: ")
     assert lines[1].startswith("vit_b_16 was not downloaded: ")
-    assert lines[2] == f"resnet18: {folder / resnet18}"
+    assert lines[2] == f"squeezenet1_1: {folder / squeezenet}"

@@ -24,7 +24,7 @@ from camutils import (
 
 pytestmark = pytest.mark.filterwarnings("error")
 LITE0 = "efficientnet_lite0"
-RESNET18 = models.ResNet18_Weights.DEFAULT
+SQUEEZENET = models.SqueezeNet1_1_Weights.DEFAULT
 
 
 def last_convolution(*pools):
@@ -85,7 +85,7 @@ def save_pickle(content, path):
 def publish(cache, monkeypatch):
     """`publish(content)`: a checkpoint in the cache, as if torchvision had published this one."""
 
-    def publish(content, enum=RESNET18, save=save_zip):
+    def publish(content, enum=SQUEEZENET, save=save_zip):
         save(content, cache / "content")
         digest = hashlib.sha256((cache / "content").read_bytes()).hexdigest()
         path = (cache / "content").rename(cache / f"{enum.name}-{digest[:8]}.pth")
@@ -96,13 +96,13 @@ def publish(cache, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def resnet18_state(classifier):
+def squeezenet_state(classifier):
     """Weights that no random network has."""
-    state = classifier("resnet18").model.state_dict()
+    state = classifier("squeezenet1_1").model.state_dict()
     return {key: value + 1 for key, value in state.items()}
 
 
-def refusal(name="resnet18", **options):
+def refusal(name="squeezenet1_1", **options):
     """The message on a bad file: no advice that would open the door."""
     with pytest.raises(WeightsError, match="cannot be used") as caught:
         load_classifier(name, **options)
@@ -355,14 +355,14 @@ def test_random_weights_are_seeded_and_neither_start_cuda_nor_touch_the_generato
 
 
 @pytest.mark.parametrize("save", [save_zip, save_legacy])
-def test_a_cached_checkpoint_is_used(publish, capsys, resnet18_state, save):
-    publish(resnet18_state, save=save)
+def test_a_cached_checkpoint_is_used(publish, capsys, squeezenet_state, save):
+    publish(squeezenet_state, save=save)
     for weights in ("auto", "pretrained"):
-        network = load_classifier("resnet18", weights, stand_in=LITE0)
-        assert (network.name, network.trained) == ("resnet18", True)
-        assert "ResNet18_Weights.IMAGENET1K_V1" in network.provenance
+        network = load_classifier("squeezenet1_1", weights, stand_in=LITE0)
+        assert (network.name, network.trained) == ("squeezenet1_1", True)
+        assert "SqueezeNet1_1_Weights.IMAGENET1K_V1" in network.provenance
         for key, value in network.model.state_dict().items():
-            assert torch.equal(value, resnet18_state[key])
+            assert torch.equal(value, squeezenet_state[key])
     assert capsys.readouterr() == ("", "")
 
 
@@ -383,15 +383,15 @@ def test_densenets_old_key_names_are_read(publish, classifier):
 
 
 @pytest.mark.parametrize("stand_in", [None, LITE0])
-def test_a_random_network_under_the_official_name_is_refused(cache, resnet18_state, stand_in):
-    path = cache / RESNET18.url.rsplit("/", 1)[-1]
+def test_a_random_network_under_the_official_name_is_refused(cache, squeezenet_state, stand_in):
+    path = cache / SQUEEZENET.url.rsplit("/", 1)[-1]
     for share in (1, 0.5, 0):  # Whole, but not torchvision's; torn; empty.
-        torch.save(resnet18_state, path)
+        torch.save(squeezenet_state, path)
         os.truncate(path, int(share * path.stat().st_size))
         message = refusal(weights="auto", stand_in=stand_in)
         assert str(path) in message
         assert "SHA-256" in message
-        assert "f37072fd" in message
+        assert "b8a52dc0" in message
         assert "python -m camutils.download" in message
 
 
@@ -408,7 +408,7 @@ class Grenade:
 @pytest.mark.parametrize("save", [save_zip, save_legacy, save_pickle])
 def test_a_checkpoint_that_holds_code_is_refused_and_the_code_not_run(publish, tmp_path, save):
     marker = tmp_path / "boom"
-    path = publish({"fc.weight": Grenade(str(marker))}, save=save)
+    path = publish({"classifier.1.weight": Grenade(str(marker))}, save=save)
     for weights in ("auto", "pretrained"):
         refusal(weights=weights)
     assert not marker.exists()
@@ -421,23 +421,25 @@ def test_a_checkpoint_that_holds_code_is_refused_and_the_code_not_run(publish, t
     "content",
     [
         [torch.ones(2)],
-        {"fc.weight": 1.0},
+        {"classifier.1.weight": 1.0},
         {3: torch.ones(2)},
         {},
-        {"fc.weight": torch.ones(10, 512)},
+        {"classifier.1.weight": torch.ones(10, 512, 1, 1)},
     ],
     ids=["list", "number", "key", "empty", "shape"],
 )
-def test_a_checkpoint_of_something_else_is_refused(publish, resnet18_state, content):
+def test_a_checkpoint_of_something_else_is_refused(publish, squeezenet_state, content):
     if isinstance(content, dict) and content:
-        content = {**resnet18_state, **content}
+        content = {**squeezenet_state, **content}
     publish(content)
     refusal(weights="auto")
 
 
-@pytest.mark.parametrize("change", [{"fc2.weight": torch.ones(1)}, {"fc.weight": None}])
-def test_a_checkpoint_with_a_tensor_too_many_or_too_few_is_refused(publish, resnet18_state, change):
-    state = {**resnet18_state, **change}
+@pytest.mark.parametrize("change", [{"fc2.weight": torch.ones(1)}, {"classifier.1.weight": None}])
+def test_a_checkpoint_with_a_tensor_too_many_or_too_few_is_refused(
+    publish, squeezenet_state, change
+):
+    state = {**squeezenet_state, **change}
     publish({key: value for key, value in state.items() if value is not None})
     refusal(weights="auto")
 
