@@ -276,7 +276,6 @@ def show_on_one_scale(
     return add_colour_bar(figure, (0, torch.stack(maps).max().item() or 1), unit)
 
 
-def draw_strips(rows: Mapping[str, Any], x_label: str, limits: tuple[float, float]) -> Figure:
 def draw_intervals(
     panels: Mapping[str, Mapping[str, Interval]], x_label: str, *, width: float = 10.0
 ) -> Figure:
@@ -351,6 +350,7 @@ def draw_matrix(
     return figure
 
 
+def draw_strips(rows: Mapping[str, Any], x_label: str, limits: tuple[float, float]) -> Figure:
     """A row of dots for each collection of values, with a line at their mean.
 
     Args:
