@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 from PIL import Image, ImageDraw
-from torch import Tensor
 
 from camutils import (
     Classifier,
@@ -27,7 +25,6 @@ from camutils import (
 )
 
 from .figures import add_colour_bar
-from .photographs import photograph_mask
 
 Box = tuple[int, int, int, int]
 Interval = tuple[float, float, float]
@@ -251,29 +248,6 @@ def keep_region(photo: Image.Image, region: Any) -> Image.Image:
     levels = np.uint8(64 + 191 * np.asarray(region, float))
     mask = Image.fromarray(levels).resize(photo.size)
     return Image.composite(photo, Image.new("RGB", photo.size), mask)
-
-
-def show_on_one_scale(
-    path: Path, panels: Mapping[str, Image.Image | Tensor], unit: str, columns: int = 3
-) -> Figure:
-    """Maps of a photograph, cell by cell, on one scale, with its animal's outline in white.
-
-    Args:
-        path: the photograph; it has a mask.
-        panels: by their titles: pictures, and maps (h, w) that are not negative.
-        unit: what the values are, beside the colour bar.
-        columns: of the grid of panels.
-
-    Returns:
-        A figure made without pyplot.
-    """
-    figure = show_images(list(panels.values()), list(panels), columns=columns)
-    animal = photograph_mask(path)
-    for axes, panel in zip(figure.axes, panels.values(), strict=True):
-        if isinstance(panel, Tensor):
-            draw_outline(axes, animal, "white")
-    maps = [panel for panel in panels.values() if isinstance(panel, Tensor)]
-    return add_colour_bar(figure, (0, torch.stack(maps).max().item() or 1), unit)
 
 
 def draw_intervals(

@@ -7,4 +7,13 @@ from .notebook_02 import check_02_1, check_02_2, check_02_3, check_02_4, recall_
 from .notebook_03 import check_03_1, check_03_2, check_03_3, check_03_4, check_03_5, check_03_6
 from .notebook_04 import check_04_1, check_04_2, check_04_3, check_04_4
 from .notebook_05 import check_05_1, check_05_2, check_05_3, check_05_4
-from .notebook_06 import check_06_1, check_06_2, check_06_3
+from .notebook_06 import (
+    check_06_1,
+    check_06_2,
+    check_06_3,
+    check_06_4,
+    check_06_5,
+    check_06_6,
+    recall_06,
+    reflect_06,
+)

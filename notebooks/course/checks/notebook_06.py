@@ -1,34 +1,48 @@
 """Checks of notebook 06: your own model."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from .answers import check_function, checker, compare_cell, random_tensor, read_whole_numbers
+from .answers import (
+    check_function,
+    checker,
+    compare_cell,
+    quiz,
+    random_tensor,
+    read_whole_numbers,
+    reflect,
+)
 
 MISTAKES = {"A": 7, "B": 1, "C": 8}
 
 
 @checker
-def check_06_1(answer: Any) -> str:
-    """The rows of the table that explain the pictures A, B and C."""
-    rows = read_whole_numbers(answer, "A", "B", "C")
-    if any(not 1 <= row <= 12 for row in rows):
-        return "The rows of the table have the numbers 1 to 12."
-    right = list(MISTAKES.values())
-    wrong = [
-        name for name, row, expected in zip(MISTAKES, rows, right, strict=True) if row != expected
-    ]
-    if not wrong:
-        return "Right: one scale, one layer and one size were wrong."
-    if sorted(rows) == sorted(right):
-        return "These are the three mistakes, but not in the order of the pictures."
-    return f"Not yet: look again at {' and '.join(wrong)}."
+def recall_06(answer: Any) -> str:
+    """What notebooks 02 to 05 said of gradients, DenseNet and scales, as three letters."""
+    gradient = {
+        "a": "Not a: PyTorch fills `.grad` of leaves only.",
+        "b": "Not b: there lie the gradients of the weights.",
+        "c": "Right: a hook or `torch.autograd.grad` catches it.",
+    }
+    densenet = {
+        "a": "Right: `norm5` holds all of them.",
+        "b": "Not b: its dotted name is all it takes today.",
+        "c": "Not c: both are 7x7.",
+    }
+    scales = {
+        "a": "Not a: the hottest cell of each map has the same colour, whatever its value.",
+        "b": "Right: scaling keeps the order of the cells within a map.",
+        "c": "Not c: a map says where. How likely depends on the logits of all classes.",
+    }
+    return quiz(answer, gradient, densenet, scales)
 
 
 @checker
-def check_06_2(answer: Any, against: Tensor, mask: np.ndarray) -> str:
+def check_06_1(answer: Any, against: Tensor, mask: np.ndarray) -> str:
     """Row and column of the hottest cell of a map (h, w), and whether the mask reaches into it."""
     *cell, given = read_whole_numbers(answer, "row", "column", "1 or 0")
     rows, columns = against.shape
@@ -47,7 +61,7 @@ def check_06_2(answer: Any, against: Tensor, mask: np.ndarray) -> str:
 
 
 @checker
-def check_06_3(as_grid: Any) -> str:
+def check_06_2(as_grid: Any) -> str:
     """A function from tokens (N, T, C) to the grid (N, C, rows, columns) of the last of them."""
 
     def laid_out(patches: Tensor, rows: int, columns: int) -> Tensor:
@@ -85,3 +99,136 @@ def check_06_3(as_grid: Any) -> str:
     ]
     right = "Right, with any number of tokens in front and on a grid that is not square."
     return check_function(as_grid, solution, cases, mistakes, right=right)
+
+
+@checker
+def check_06_3(gradient_at: Any) -> str:
+    """The gradient (1, C, h, w) of a class's logit at a layer, also around in-place ReLUs."""
+
+    def at_leaf(copied: bool) -> Callable[..., Tensor]:
+        def gradient(model: nn.Module, layer: str, x: Tensor, c: int) -> Tensor:
+            kept = []
+
+            def keep(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+                kept.append(output.detach().clone().requires_grad_() if copied else output)
+                return kept[0].clone() if copied else output
+
+            with model.get_submodule(layer).register_forward_hook(keep):
+                logit = model(x)[0, c]
+            return torch.autograd.grad(logit, kept[0])[0]
+
+        return gradient
+
+    overwritten = (
+        "That is the gradient after the in-place ReLU that follows the layer: it has overwritten "
+        "what your hook kept. Let the network go on with a copy."
+    )
+    cases = [
+        (_small_network(0), "0", random_tensor(1, 3, 6, 8), 2),
+        (_small_network(0), "2", random_tensor(1, 3, 6, 8, seed=1), 1),
+        (_small_network(1), "3", random_tensor(1, 3, 6, 8, seed=2), 0),
+    ]
+    mistakes = [(at_leaf(copied=False), overwritten)]
+    right = "Right, before, at and after an in-place ReLU."
+    return check_function(gradient_at, at_leaf(copied=True), cases, mistakes, right=right)
+
+
+@checker
+def check_06_4(scale: Any) -> str:
+    """Maps (K, h, w) of one picture on one scale from 0 to 1; a flat map stays zero."""
+
+    def solution(maps: Tensor) -> Tensor:
+        return maps / maps.max().clamp(min=1e-30)
+
+    def own_scales(maps: Tensor) -> Tensor:
+        return maps / maps.amax((1, 2), keepdim=True).clamp(min=1e-30)
+
+    def from_the_lowest(maps: Tensor) -> Tensor:
+        return (maps - maps.min()) / (maps.max() - maps.min()).clamp(min=1e-30)
+
+    maps = random_tensor(3, 4, 5).relu()
+    high = 2 + random_tensor(2, 3, 3, seed=1).abs()  # Without a cell that is zero.
+    cases = [(maps * torch.tensor([5, 1, 0])[:, None, None],), (high,), (torch.zeros(2, 3, 4),)]
+    mistakes = [
+        (own_scales, "Each map still has a scale of its own: their highest cells are all 1."),
+        (from_the_lowest, "Zero does not stay zero: subtract nothing."),
+    ]
+    return check_function(scale, solution, cases, mistakes)
+
+
+@checker
+def check_06_5(heat_map: Any) -> str:
+    """Grad-CAM (h, w) by hand, of the two parts of a network that comes in train mode."""
+
+    def in_eval_mode(
+        front: nn.Module, back: nn.Module, x: Tensor, c: int, trains: str = ""
+    ) -> Tensor:
+        front.train("front" in trains)
+        back.train("back" in trains)
+        leaf = front(x).detach().requires_grad_()
+        gradient = torch.autograd.grad(back(leaf)[0, c], leaf)[0]
+        return (gradient.mean((2, 3), keepdim=True) * leaf).sum(1).relu()[0].detach()
+
+    def only_back(front: nn.Module, back: nn.Module, x: Tensor, c: int) -> Tensor:
+        return in_eval_mode(front, back, x, c, trains="front")
+
+    cases = [
+        (*_two_parts(0), random_tensor(1, 3, 5, 7, seed=3), 0),
+        (*_two_parts(1), random_tensor(1, 3, 5, 7, seed=4), 2),
+        (*_two_parts(2), random_tensor(1, 3, 5, 7, seed=5), 1),
+    ]
+    mistakes = [(only_back, "`front` is still in train mode: that is where the batch norm is.")]
+    return check_function(heat_map, in_eval_mode, cases, mistakes)
+
+
+@checker
+def check_06_6(answer: Any) -> str:
+    """The rows of the table that explain the pictures A, B and C."""
+    rows = read_whole_numbers(answer, "A", "B", "C")
+    if any(not 1 <= row <= 12 for row in rows):
+        return "The rows of the table have the numbers 1 to 12."
+    right = list(MISTAKES.values())
+    wrong = [
+        name for name, row, expected in zip(MISTAKES, rows, right, strict=True) if row != expected
+    ]
+    if not wrong:
+        return "Right: one scale, one layer and one size were wrong."
+    if sorted(rows) == sorted(right):
+        return "These are the three mistakes, but not in the order of the pictures."
+    return f"Not yet: look again at {' and '.join(wrong)}."
+
+
+@checker
+def reflect_06(answer: Any) -> str:
+    """What a map says of the reader's own network, as a sentence."""
+    return reflect(
+        answer,
+        "Does it say where the evidence lies, and not why the network is right?",
+        "Does it name the class, and the layer if that was a choice?",
+        "Does it name a check or an experiment that could come out the other way?",
+    )
+
+
+def _filled(model: nn.Module, seed: int) -> nn.Module:
+    for parameter in model.parameters():
+        parameter.data = random_tensor(*parameter.shape, seed=seed)
+    return model
+
+
+def _small_network(seed: int) -> nn.Sequential:
+    """(N, 3, 6, 8) → (N, 3), with an in-place ReLU after each convolution."""
+    layers = [
+        *(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True)),
+        *(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(inplace=True)),
+        *(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 3 * 4, 3)),
+    ]
+    return _filled(nn.Sequential(*layers), seed).eval()
+
+
+def _two_parts(seed: int) -> tuple[nn.Module, nn.Module]:
+    """A network up to its target layer and from there on, in train mode, as after training."""
+    front = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+    front[1].running_mean = random_tensor(4, seed=seed)
+    front[1].running_var = 3 + random_tensor(4, seed=seed).abs()
+    back = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    return _filled(front, seed), _filled(back, seed)
