@@ -180,6 +180,25 @@ def number_cells(axes: Axes, rows: int, columns: int) -> None:
     axes.tick_params(length=0)
 
 
+def write_values(axes: Axes, cells: Any, highest: float) -> None:
+    """Write a map's values into its cells, with one decimal, readable on every colour.
+
+    Args:
+        axes: of a map drawn cell by cell, as `show_images` makes them.
+        cells: (h, w), the map, tensor or array.
+        highest: what is drawn in the brightest colour.
+    """
+    cells = np.asarray(cells)
+    left, right, bottom, top = axes.images[0].get_extent()
+    down, across = (bottom - top) / cells.shape[0], (right - left) / cells.shape[1]
+    for row, values in enumerate(cells.tolist()):
+        for column, value in enumerate(values):
+            at = (left + (column + 0.5) * across, top + (row + 0.5) * down)
+            colour = "white" if value < 0.6 * highest else "black"
+            axes.text(*at, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=9)
+
+
+
 def show_cells(
     panels: Mapping[str, Any],
     unit: str = "",
