@@ -198,7 +198,6 @@ def write_values(axes: Axes, cells: Any, highest: float) -> None:
             axes.text(*at, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=9)
 
 
-
 def show_cells(
     panels: Mapping[str, Any],
     unit: str = "",
