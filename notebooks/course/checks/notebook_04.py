@@ -1,25 +1,45 @@
 """Checks of notebook 04: how good is a map?"""
 
-from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
-
-from camutils import class_activation_map, normalize_map
+from torch.nn import functional
 
 from .answers import (
-    NORMALISED,
     AnswerError,
+    check_function,
     checker,
-    compare_number,
-    compare_tensor,
+    quiz,
+    random_tensor,
     read_letters,
-    read_number,
     read_tensor,
-    read_words,
+    reflect,
 )
 
 TOLERANCE = 15
+
+
+@checker
+def recall_04(answer: Any) -> str:
+    """Recall: CAM's mean, Grad-CAM's weights, what a crop changes."""
+    first = {
+        "a": "Not the probability: that depends on the logits of all classes.",
+        "b": "Right: pooling and the weighted sum may trade places.",
+        "c": "Not an area: the values count, not how many cells are hot.",
+    }
+    second = {
+        "a": "Not the largest: one cell would decide for the whole channel.",
+        "b": "Not of the activations: they enter when the channels are added up.",
+        "c": "Right: one number for each channel takes the place of CAM's weight.",
+    }
+    third = {
+        "a": "Right: change one thing at a time.",
+        "b": "Not the weights: the network is the same.",
+        "c": "The scale of a map plays no part in which class comes first.",
+    }
+    return quiz(answer, first, second, third)
 
 
 @checker
@@ -39,56 +59,75 @@ def check_04_1(answer: Any, off: Tensor) -> str:
 
 
 @checker
-def check_04_2(answer: Any, differences: Tensor) -> str:
-    """Exercise 2: how many photographs narrow the interval of `differences` (N,) to 0.05."""
-    number = read_number(answer)
-    expected = (1.96 * differences.std().item() / 0.05) ** 2
-    mistakes = [
-        (expected / 4, "Not yet: 0.05 to either side is half the interval, not all of it."),
-        (expected / 1.96**2, "Not yet: a 95 % interval has a factor 1.96."),
-        (expected**0.5, "Not yet: that is the root of the number. Square it."),
-    ]
-    few, many = "so few are not enough", "that many are not needed"
-    return compare_number(
-        number,
-        expected,
-        mistakes,
-        right="Right: half the width falls with the root of the number of photographs.",
-        otherwise=f"Not yet: {few if number < expected else many}.",
-        relative=0.05,  # A factor of 2 for 1.96 makes 4 %, N for N - 1 in the deviation up to 2 %.
+def check_04_2(answer: Any, masks: Tensor, score: Tensor) -> str:
+    """Exercise 2: one map (h, w) with more energy on all masks (N, H, W) than `score`, on average.
+
+    The map is enlarged as the notebook enlarges it, bilinearly.
+    """
+    if isinstance(answer, np.ndarray) and answer.dtype.kind == "f":
+        answer = torch.from_numpy(answer)
+    heat = read_tensor(answer)
+    score = float(score)
+    if heat.ndim != 2:
+        raise AnswerError(f"Expected one map (h, w), got the shape {tuple(heat.shape)}.")
+    if (heat < 0).any():
+        raise AnswerError("Energy is a share of a sum: no value may be below 0.")
+    if heat.max() == 0:
+        raise AnswerError("Your map is 0 everywhere; it has no energy.")
+    large = functional.interpolate(heat[None, None], masks.shape[1:], mode="bilinear")[0, 0]
+    inside = ((large * masks).sum((1, 2)) / large.sum()).mean().item()
+    if inside <= score:
+        return f"Not yet: it has {inside:.2f} of its energy on the animals, CAM has {score:.2f}."
+    return (
+        f"Right, and shameless: {inside:.2f} of its energy lies on the animals, CAM's has "
+        f"{score:.2f}. It would win every table that holds nothing but energy."
     )
 
 
 @checker
-def check_04_3(answer: Any, features: Tensor, weight: Tensor, logits: Tensor) -> str:
-    """Exercise 3: CAM of each picture's tenth class, (N, h, w), after the ReLU."""
-    answer = read_tensor(answer)
-    if answer.ndim == 4 and answer.shape[1] == 1:
-        answer = answer[:, 0]
-    order = logits.argsort(dim=1, descending=True)
-    maps = class_activation_map(features, weight, order[:, [0, 8, 9, 10, -10]])
-    first, ninth, tenth, eleventh, last = maps.relu().unbind(1)
+def check_04_3(coldest: Any) -> str:
+    """Exercise 3: a function from maps (N, h, w) and n to the n coldest of 14x14 cells, as 1."""
+
+    def cells(maps: Tensor) -> Tensor:
+        return functional.interpolate(maps[:, None], (14, 14), mode="bilinear").flatten(1)
+
+    def mark(values: Tensor, n: int, largest: bool) -> Tensor:
+        chosen = values.topk(n, largest=largest).indices
+        return torch.zeros_like(values).scatter(1, chosen, 1).view(-1, 14, 14)
+
+    def solution(maps: Tensor, n: int) -> Tensor:
+        return mark(cells(maps), n, largest=False)
+
     mistakes = [
-        (maps[:, 2], "The right class; the ReLU is missing."),
-        (normalize_map(tenth), NORMALISED),
-        (first, "These are the maps of the first class."),
-        (ninth, "These are the maps of the ninth class: the first has index 0."),
-        (eleventh, "These are the maps of the eleventh class: the first has index 0."),
-        (last, "These are the maps of the tenth from the end: in which order did you sort?"),
+        (lambda maps, n: mark(cells(maps), n, largest=True), "Those are the hottest cells."),
+        (lambda maps, n: 1 - solution(maps, n), "That is 0 on the coldest cells and 1 elsewhere."),
+        (
+            lambda maps, n: mark(cells(maps).abs(), n, largest=False),
+            "Those are the cells nearest to zero: what is negative is colder.",
+        ),
+        (lambda maps, n: 0 * solution(maps, n), "No cell is marked yet."),
     ]
-    return compare_tensor(answer, tenth, mistakes)
+    cases = [
+        (random_tensor(3, 7, 7), 20),
+        (random_tensor(2, 14, 14), 50),
+        (random_tensor(3, 5, 5, seed=1), 20),
+    ]
+    return check_function(
+        coldest,
+        solution,
+        cases,
+        mistakes,
+        right="Right: compare how far the probability falls with the fall for the hottest.",
+    )
 
 
 @checker
-def check_04_4(answer: Any, swapped: Sequence[int]) -> str:
-    """Exercise 4: in which row Grad-CAM is, for each pair; `swapped` is 1 where it is below."""
-    rows = ["bottom" if swap else "top" for swap in swapped]
-    words = read_words(answer)
-    if len(words) != len(rows) or not set(words) <= {"top", "bottom"}:
-        raise AnswerError(f"Expected {len(rows)} words, each 'top' or 'bottom'.")
-    hits = sum(word == row for word, row in zip(words, rows, strict=True))
-    if hits == len(rows):
-        return "Right: with one weight per channel, cells that did not count light up as well."
-    if hits == 0:
-        return "Not yet: in none of the pairs. Which of the two lights up more beside the animal?"
-    return f"Not yet: {hits} of {len(rows)} are right. Look for heat far from the animal."
+def reflect_04(answer: Any) -> str:
+    """Exercise 4: a sentence of conclusion."""
+    return reflect(
+        answer,
+        "Does it say which network and how many photographs?",
+        "Does it say compared with what, a blob in the middle or another photograph's map?",
+        "Does it say by which measure, and leave out those whose interval contains zero?",
+        "Would it still be true for another 57 photographs?",
+    )

@@ -1,52 +1,52 @@
 """Notebook 04."""
 
 import torch
+from torch.nn import functional
 
-from camutils import class_activation_map, normalize_map
-
-from . import Exercise, random_numbers
+from . import Exercise
 
 OFF = torch.tensor([3.0, 40, 15, 16, 80, 1])  # Hits with the tolerance: a, c, f.
-DIFFERENCES = random_numbers(57).sign() * (random_numbers(57, seed=1) > 0.8)
-NEEDED = (1.96 * DIFFERENCES.std().item() / 0.05) ** 2
-FEATURES, WEIGHT = random_numbers(4, 8, 7, 7).abs(), random_numbers(30, 8)
-LOGITS = FEATURES.mean((2, 3)) @ WEIGHT.T
-ORDER = LOGITS.argsort(dim=1, descending=True)
+MASKS = torch.zeros(3, 64, 64, dtype=torch.bool)
+MASKS[:, 24:40, 24:40] = True
+SCORE = torch.tensor(0.3)
 
 
-def cam(rank):
-    return class_activation_map(FEATURES, WEIGHT, ORDER[:, [rank]])[:, 0]
+def blob(width):
+    line = torch.arange(15.0) - 7
+    return torch.exp(-(line[:, None] ** 2 + line**2) / (2 * width**2))
 
 
-TENTH = cam(9).relu()
+def cells_of(maps):
+    return functional.interpolate(maps[:, None], (14, 14), mode="bilinear").flatten(1)
+
+
+def marked(values, n, largest=False):
+    chosen = values.topk(n, largest=largest).indices
+    return torch.zeros_like(values).scatter(1, chosen, 1).view(-1, 14, 14)
+
+
+def coldest(maps, n=20):
+    return marked(cells_of(maps), n)
+
 
 EXERCISES = {
     "check_04_1": Exercise("acf", (OFF,), mistakes=["ac", "acdf", "ab", "xyz"]),
     "check_04_2": Exercise(
-        NEEDED,
-        (DIFFERENCES,),
-        also=[NEEDED * 2**2 / 1.96**2, round(NEEDED)],
-        mistakes=[NEEDED / 4, NEEDED / 1.96**2, NEEDED**0.5, NEEDED * 2, NEEDED * 0.7],
-        tolerance=0.05,
+        blob(1).numpy(),
+        (MASKS, SCORE),
+        also=[blob(1), 7 * blob(2), MASKS[0].float()],
+        mistakes=[blob(6), torch.zeros(7, 7), blob(1) - 1, blob(1)[None]],
     ),
     "check_04_3": Exercise(
-        TENTH,
-        (FEATURES, WEIGHT, LOGITS),
-        also=[TENTH[:, None]],
+        coldest,
         mistakes=[
-            cam(9),
-            normalize_map(TENTH),
-            cam(0).relu(),
-            cam(8).relu(),
-            cam(10).relu(),
-            cam(20).relu(),
-            TENTH[0],
-            TENTH * 2,
+            lambda maps, n: marked(cells_of(maps), n, largest=True),
+            lambda maps, n: 1 - coldest(maps, n),
+            lambda maps, n: marked(cells_of(maps).abs(), n),
+            lambda maps, n: 0 * coldest(maps, n),
+            lambda maps, n: coldest(maps, n).flatten(1),
+            lambda maps, n: coldest(maps.flip(1), n),
         ],
     ),
-    "check_04_4": Exercise(
-        ["top", "top", "bottom"],
-        ([0, 0, 1],),
-        mistakes=[["bottom", "bottom", "top"], ["top", "bottom", "bottom"], ["top", "top"]],
-    ),
+    "recall_04": Exercise("bca", mistakes=["aca", "bba", "bcc", "abb"]),
 }
