@@ -150,8 +150,13 @@ def backpropagate(
     """
     if score is not None and classes is not None:
         raise ValueError("classes and score were both given; score alone says what is explained.")
-    hint = "x[None] makes one picture a batch; signals and volumes are not taken."
-    check_tensor("x", x, 4, "(N, C, H, W)", hint=hint)
+    check_tensor(
+        "x",
+        x,
+        4,
+        "(N, C, H, W)",
+        hint="x[None] makes one picture a batch; volumes and signals are not taken.",
+    )
     refuse_train_mode(model)
     name, target = _find_layer(model, layer)
     caller = threading.get_ident()
@@ -195,7 +200,14 @@ def _scores(output: Any, classes: Classes, score: Callable | None, n: int) -> tu
     """The numbers that can be explained, (N, n_classes), and which K of them are, (N, K)."""
     if score is None:
         scores = output
-        check_tensor("the model's output", scores, 2, "(N, n_classes)", n, "score= takes others.")
+        check_tensor(
+            "the model's output",
+            scores,
+            2,
+            "(N, n_classes)",
+            n,
+            "score= makes such numbers of any output.",
+        )
     else:
         scores = score(output)
         if scores.ndim == 1:

@@ -329,10 +329,10 @@ def _build(make: Callable, files: dict[str, Path]) -> nn.Module:
         for prefix, path in files.items():
             check_digest(path)
             weights = torch.load(path, map_location="cpu", weights_only=True)
-            for key in weights:
+            for key, tensor in weights.items():
                 # The published DenseNets have `denselayer1.norm.1.` for `denselayer1.norm1.`.
                 name = re.sub(r"(denselayer\d+\.\w+)\.([12])\.", r"\1\2.", key)
-                state[prefix + name] = weights[key]
+                state[prefix + name] = tensor
         model.load_state_dict(state, assign=True)
     except Exception as error:  # A broken or hostile file raises nearly everything.
         # Not torch's own words: they advise to switch `weights_only` off.
