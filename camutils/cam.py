@@ -66,7 +66,7 @@ def grad_cam(
     score: Callable | None = None,
     reshape: Callable | None = None,
 ) -> CamResult:
-    """Grad-CAM at about the cost of a forward pass, leaving no trace on the model.
+    """Grad-CAM at about the cost of a forward pass; no hook and no gradient stays on the model.
 
     The weight of a feature map is the mean gradient of the class's logit over it (equation 1 of
     Selvaraju et al., Grad-CAM, ICCV 2017), the map the ReLU of the weighted sum (equation 2).
@@ -83,7 +83,8 @@ def grad_cam(
         score: instead of `classes`: a function of the model's output, whatever that is, that
             returns the numbers to be explained, (N,) or (N, K). `logits` then holds these.
         reshape: a function that rearranges the layer's output, and its gradient, to
-            (N, C, h, w): for channels last or for the tokens of a transformer.
+            (N, C, h, w): for channels last or for the tokens of a transformer. (Take the first norm
+            of a transformer's last block: behind it only the class token has a gradient.)
 
     Returns:
         `CamResult(maps (N, K, h, w), logits (N, n_classes), classes (N, K))`.
@@ -115,7 +116,8 @@ def grad_cam(
     activations, gradients, scores, classes = backpropagate(
         model, layer, x, classes, score=score, reshape=reshape
     )
-    weights = gradients.mean((3, 4))
+    weights = gradients.mean((3, 4))  # Equation 1: alpha, (K, N, C).
+    # Equation 2, for all N pictures and K classes at once.
     maps = torch.einsum("knc,nchw->nkhw", weights, activations).relu()
     if not is_finite(maps):
         raise ValueError(
@@ -142,7 +144,7 @@ def backpropagate(
 
     Returns:
         The layer's activations (N, C, h, w); the gradients of the K scores with respect to them,
-        (K, N, C, h, w); the scores (N, n_classes); the classes (N, K). All detached.
+        (K, N, C, h, w), K first; the scores (N, n_classes); the classes (N, K). All detached.
 
     Example:
         >>> activations, gradients, scores, classes = backpropagate(model, "features.35", x)
@@ -150,13 +152,7 @@ def backpropagate(
     """
     if score is not None and classes is not None:
         raise ValueError("classes and score were both given; score alone says what is explained.")
-    check_tensor(
-        "x",
-        x,
-        4,
-        "(N, C, H, W)",
-        hint="x[None] makes one picture a batch; volumes and signals are not taken.",
-    )
+    check_tensor("x", x, 4, "(N, C, H, W)", hint="Of one picture (C, H, W) pass x[None].")
     refuse_train_mode(model)
     name, target = _find_layer(model, layer)
     caller = threading.get_ident()
@@ -168,8 +164,10 @@ def backpropagate(
             return None  # Another thread's pass through the same model.
         _check_layer_output(name, output, x, reshape)
         leaf = output.detach().clone().requires_grad_()
-        torch.set_grad_enabled(True)
-        return leaf.clone()  # An in-place ReLU that follows must not overwrite the leaf.
+        torch.set_grad_enabled(True)  # From here on; the no_grad() below ends it.
+        # What a forward hook returns takes the output's place. An in-place ReLU that follows must
+        # not overwrite the leaf.
+        return leaf.clone()
 
     with torch.inference_mode(False), torch.no_grad():
         with target.register_forward_hook(start_from_a_leaf):
@@ -185,9 +183,10 @@ def backpropagate(
         gradients = _gradients(scores, chosen, leaf) if scores.requires_grad else None
         if gradients is None:
             raise ValueError(
-                f"layer {name!r} has no gradient: none of the scores depends on its output, or it "
-                "runs under torch.no_grad(), or in a checkpoint (give that use_reentrant=False). "
-                "Choose a layer that comes later."
+                f"layer {name!r} has no gradient: the scores do not depend on its output, or only "
+                "through what has none (argmax, detach, a quantized layer), or it runs under "
+                "torch.no_grad(), or in a checkpoint (give that use_reentrant=False). Choose a "
+                "layer that comes later, or another score."
             )
         activations = leaf.detach()
         if reshape is not None:
@@ -200,14 +199,7 @@ def _scores(output: Any, classes: Classes, score: Callable | None, n: int) -> tu
     """The numbers that can be explained, (N, n_classes), and which K of them are, (N, K)."""
     if score is None:
         scores = output
-        check_tensor(
-            "the model's output",
-            scores,
-            2,
-            "(N, n_classes)",
-            n,
-            "score= makes such numbers of any output.",
-        )
+        check_tensor("the model's output", scores, 2, "(N, n_classes)", n, "Or pass score=.")
     else:
         scores = score(output)
         if scores.ndim == 1:
@@ -224,6 +216,8 @@ def _scores(output: Any, classes: Classes, score: Callable | None, n: int) -> tu
 
 def _gradients(scores: Tensor, chosen: Tensor, leaf: Tensor) -> Tensor | None:
     """The gradients of the K chosen scores, (K, *leaf.shape); None if they do not depend on it."""
+    # Row k picks class k of every picture. Pictures do not mix, so the gradient of their sum is
+    # each one's own.
     one_hot = torch.nn.functional.one_hot(chosen.T, scores.shape[1]).to(scores)
 
     def gradient(outputs: Tensor, batched: bool = False) -> Tensor | None:
@@ -270,7 +264,14 @@ def _check_layer_output(name: str, output: Any, x: Tensor, reshape: Callable | N
     """Refuse what is not a feature map (N, C, h, w) of these pictures."""
     source = f"the output of layer {name!r}"
     grid = output if reshape is None else reshape(output)
-    check_tensor(source, grid, 4, "(N, C, h, w)", len(x), "Pass reshape=, or choose another layer.")
+    check_tensor(
+        source,
+        grid,
+        4,
+        "(N, C, h, w)",
+        len(x),
+        "Choose another layer; of a tensor, reshape= makes one.",
+    )
     height, width = x.shape[2:]
     one_cell = max(height, width)
     _, a, b, c = grid.shape

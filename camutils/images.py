@@ -13,9 +13,9 @@ from torchvision.datasets import ImageFolder
 
 MAX_PIXELS = 89_000_000  # Pillow warns from 89,478,485 on and refuses twice as many.
 HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1")
-# Pillow knows these by their first bytes, but cannot decode them without another program.
-NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-PHOTOMETRIC = 262  # The tag of a TIFF that says whether 0 is white or black.
+# Pillow knows these by their first bytes, but decodes them not at all, or (FITS) wrongly.
+NOT_DECODED = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "WMF"}
+BITS, PHOTOMETRIC, PLANES = 258, 262, 284  # Tags of a TIFF; 0 may be black or white.
 MUCH_TEXT = "raise MAX_TEXT_CHUNK and _MEMORY of PIL.PngImagePlugin, or save it without its text"
 # A part of an error's message → the way out.
 WAYS_OUT = {
@@ -73,9 +73,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 raise ValueError(f"Pillow does not decode {image.format}")
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError("it has more than 89 megapixels")
+            tags = getattr(image, "tag_v2", {})
+            if tags.get(BITS) == (12,) or tags.get(PLANES) == 2:
+                raise ValueError("Pillow misreads TIFFs of 12 bits, and planes of 16; use PNG")
             yield image
     except Exception as error:  # On broken files Pillow's decoders raise nearly everything.
-        reason = str(error).partition(" <")[0]  # Without Pillow's " <_io.BufferedReader ...>".
+        reason = str(error).partition(" <")[0] or repr(
+            error
+        )  # Without Pillow's " <_io.BufferedReader ...>".
         for part, way_out in WAYS_OUT.items():
             if part in reason:
                 reason = f"{reason} ({way_out})"
@@ -119,14 +124,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if not isinstance(image, Image.Image):
         raise TypeError(f"image is a {type(image).__name__}; it must be a PIL picture.")
     if image.mode == "F":
-        raise ValueError("image has grey values of floats, whose white nobody knows; use 16 bits")
+        raise ValueError("image holds floats, and nothing says which value is white; use 16 bits")
     if image.mode.startswith("I"):
         values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("image has grey values beyond 16 bits, 0 to 65535")
+        if values.min() < 0 or values.max() > 65535 or "transparency" in image.info:
+            raise ValueError("image must be grey from 0 to 65535, without a transparent shade")
         if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # A TIFF where 0 is white.
             values = 65535 - values
-        image = Image.fromarray((values / 257).round().astype(np.uint8))
+        image = Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
@@ -136,7 +141,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def image_folder(
     root: str | os.PathLike, transform: Callable | None = None, *, skip_broken: bool = False
 ) -> ImageFolder:
-    """A folder of class folders as a data set, with every file accounted for.
+    """A folder of class folders as a data set, with every file in them accounted for.
 
     Args:
         root: holds one folder per class, each with its pictures; hidden files do not count.
