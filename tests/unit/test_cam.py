@@ -895,7 +895,7 @@ def with_nan(x):
     [
         ({"x": None}, TypeError, r"^x .*NoneType.*\(N, C, H, W\)"),
         ({"x": pictures()[0]}, ValueError, r"^x .*\(3, 64, 96\).*x\[None\]"),
-        ({"x": pictures()[None]}, ValueError, r"^x .*\(1, 2, 3, 64, 96\).*volumes"),
+        ({"x": pictures()[None]}, ValueError, r"^x .*\(1, 2, 3, 64, 96\).*\(N, C, H, W\)"),
         ({"x": pictures()[:0]}, ValueError, "^x .*empty"),
         ({"x": with_nan(pictures())}, ValueError, "^x .*NaN"),
         ({"x": pictures() + INF}, ValueError, "^x .*inf"),
