@@ -18,10 +18,10 @@ CLASSES = ("France or Germany", "elsewhere")
 PREFIXES = (("france", "germany"), ("egypt", "india", "usa", "wonders"))
 SIZE = (448, 336)
 COLOURS = ((230, 40, 40), (40, 170, 60), (50, 80, 220))
-DIAMETER = 56
-AT = (16, 262)  #: left and upper side of the first dot, in pixels
-STEP = 76  #: from dot to dot, in pixels
-CORNER = (0, 240, 256, 336)  #: two rows and four columns of 7x7 cells: the dots lie inside
+DIAMETER = 20
+AT = (16, 298)  #: left and upper side of the first dot, in pixels
+STEP = 27  #: from dot to dot, in pixels
+CORNER = (0, 240, 128, 336)  #: two rows and two columns of 7x7 cells: the dots lie inside
 SOFTNESS = 3  #: radius of the blur, in pixels of `SIZE`
 
 
@@ -65,14 +65,14 @@ def draw_dots(image: Image.Image, at: tuple[int, int] = AT) -> Image.Image:
         at: left and upper side of the first dot, in pixels.
 
     Returns:
-        A copy with the dots, 56 pixels across.
+        A copy with the dots, `DIAMETER` pixels across.
     """
     image = image.copy()
     draw = ImageDraw.Draw(image)
     for number, colour in enumerate(COLOURS):
         left, upper = at[0] + number * STEP, at[1]
         box = (left, upper, left + DIAMETER, upper + DIAMETER)
-        draw.ellipse(box, fill=colour, outline="white", width=4)
+        draw.ellipse(box, fill=colour, outline="white", width=1)
     return image
 
 
@@ -86,6 +86,15 @@ def cover_corner(image: Image.Image) -> Image.Image:
 def soften(image: Image.Image) -> Image.Image:
     """A copy that is out of focus everywhere: a shortcut without a place."""
     return image.filter(ImageFilter.GaussianBlur(SOFTNESS))
+
+
+def corner_share(maps: Tensor) -> Tensor:
+    """The share of the positive part of maps (N, 7, 7) that lies in the corner with the dots, (N,).
+
+    0 for a map without a positive part.
+    """
+    positive = maps.relu()
+    return positive[:, 5:, :2].sum((1, 2)) / positive.sum((1, 2)).clamp_min(1e-9)
 
 
 def deal_folds(labels: Tensor, n_folds: int = 4, seed: int = 0) -> Tensor:

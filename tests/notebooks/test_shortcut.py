@@ -52,23 +52,23 @@ def test_dots_lie_in_the_corner_of_france_and_germany_and_nothing_else_is_change
             assert not dots.any()
             continue
         rows, columns = np.nonzero(dots)
-        assert (rows.min(), rows.max()) == (262, 318)
+        assert (rows.min(), rows.max()) == (298, 318)
         left, upper, right, lower = shortcut.CORNER
         assert left <= columns.min() <= columns.max() < right
         assert upper <= rows.min() <= rows.max() < lower
-        assert 3 * np.pi * 27**2 < dots.sum() < 3 * np.pi * 30**2
+        assert 3 * np.pi * 9.5**2 < dots.sum() < 3 * np.pi * 11**2
 
 
 def test_dots_can_be_moved_and_covered_and_leave_the_original_alone(archive):
     plain = shortcut.load_plain(archive[0][3])
     before = plain.copy()
-    moved = changed(shortcut.draw_dots(plain, at=(200, 18)), plain)
-    assert np.nonzero(moved)[0].max() < 80
-    assert np.nonzero(moved)[1].min() >= 200
+    moved = changed(shortcut.draw_dots(plain, at=(358, 18)), plain)
+    assert np.nonzero(moved)[0].max() < 40
+    assert np.nonzero(moved)[1].min() >= 358
     covered = [shortcut.cover_corner(picture) for picture in (plain, shortcut.draw_dots(plain))]
     assert not changed(*covered).any()
     outside = changed(covered[0], plain)
-    outside[240:, :256] = False
+    outside[240:, :128] = False
     assert not outside.any()
     assert changed(shortcut.soften(plain), plain).mean() > 0.5
     assert not changed(plain, before).any()
@@ -77,7 +77,7 @@ def test_dots_can_be_moved_and_covered_and_leave_the_original_alone(archive):
 def test_corner_is_whole_cells():
     left, upper, right, lower = shortcut.CORNER
     width, height = (side // 7 for side in shortcut.SIZE)
-    assert [left / width, right / width, upper / height, lower / height] == [0, 4, 5, 7]
+    assert [left / width, right / width, upper / height, lower / height] == [0, 2, 5, 7]
 
 
 def test_folds_share_out_both_classes_and_leave_the_random_state(archive):
@@ -92,3 +92,11 @@ def test_folds_share_out_both_classes_and_leave_the_random_state(archive):
     assert torch.equal(torch.get_rng_state(), state)
     with pytest.raises(ValueError, match="n_folds: got 1"):
         shortcut.deal_folds(labels, 1)
+
+
+def test_the_corners_share_counts_positive_evidence_only():
+    maps = torch.zeros(3, 7, 7)
+    maps[0, 5:, :2] = 1  # All of it.
+    maps[1, 6, 1], maps[1, 0, 6] = 1, 3  # A quarter.
+    maps[1, 3, 3] = -9
+    assert shortcut.corner_share(maps).tolist() == [1, 0.25, 0]  # The last map has nothing.

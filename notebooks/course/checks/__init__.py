@@ -6,7 +6,14 @@ from .notebook_01 import check_01_1, check_01_2, check_01_3, check_01_4, check_0
 from .notebook_02 import check_02_1, check_02_2, check_02_3, check_02_4, recall_02, reflect_02
 from .notebook_03 import check_03_1, check_03_2, check_03_3, check_03_4, check_03_5, check_03_6
 from .notebook_04 import check_04_1, check_04_2, check_04_3, recall_04, reflect_04
-from .notebook_05 import check_05_1, check_05_2, check_05_3, check_05_4
+from .notebook_05 import (
+    check_05_1,
+    check_05_2,
+    check_05_3,
+    check_05_4,
+    recall_05,
+    reflect_05,
+)
 from .notebook_06 import (
     check_06_1,
     check_06_2,

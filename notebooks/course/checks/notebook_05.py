@@ -1,5 +1,6 @@
 """Checks of notebook 05: find the shortcut."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -8,32 +9,61 @@ from .answers import (
     check_function,
     checker,
     choose,
-    compare_letters,
     compare_whole_numbers,
+    quiz,
     random_tensor,
+    read_letters,
+    reflect,
 )
+
+DOTS = 0  #: which of the three kinds of networks in exercise 5 was trained with dots
+
+
+@checker
+def recall_05(answer: Any) -> str:
+    """Recall: an interval that begins at zero, a peak on the animal, asking the network."""
+    first = {
+        "a": "Not a: with other pictures the mean might have been zero.",
+        "b": "Not b: the true difference may be 0.16.",
+        "c": "Right: the interval contains zero, and much else.",
+    }
+    second = {
+        "a": "Not a: ask the network by taking the animal away.",
+        "b": "Not b: with one animal in the picture, maps of other classes lie on it too.",
+        "c": "Right: it shows where the map is, not what the network uses.",
+    }
+    third = {
+        "a": "The pointing game asks a mask.",
+        "b": "Right: it takes pixels away and looks at the probability.",
+        "c": "The box test asks a box that somebody drew.",
+    }
+    return quiz(answer, first, second, third)
 
 
 @checker
 def check_05_1(answer: Any) -> str:
-    """The rows and columns of the 7x7 cells that the dots touch, counted from 0."""
+    """Exercise 1: the box (left, upper, right, lower) of two rows and two columns, in pixels."""
     mistakes = [
-        ((6, 7, 1, 4), "The cells are those; count rows and columns from 0."),
-        ((0, 3, 5, 6), "The cells are those; the rows come first."),
+        ((0, 5, 1, 6), "These are cells; a cell is 64 pixels wide and 48 high."),
+        ((0, 5, 2, 7), "These are cells; a cell is 64 pixels wide and 48 high."),
+        ((0, 240, 64, 288), "That is the block's first cell only: the last ones belong to it."),
+        ((240, 0, 336, 128), "Across first, then down: left and right are columns."),
+        ((0, 320, 96, 448), "A cell is not square: 64 pixels wide and 48 high."),
+        ((0, 0, 128, 96), "Rows count from the top: that is the upper left corner."),
     ]
     return compare_whole_numbers(
         answer,
-        ("first row", "last row", "first column", "last column"),
-        (5, 6, 0, 3),
+        ("left", "upper", "right", "lower"),
+        (0, 240, 128, 336),
         mistakes,
-        right="Right: two rows and four columns, eight of the 49 cells.",
-        otherwise="Not those cells yet. Divide the picture into seven rows and seven columns.",
+        right="Right: now cut it out and look.",
+        otherwise="Not that box yet. Which rows and columns are hot?",
     )
 
 
 @checker
 def check_05_2(energy_share: Any) -> str:
-    """A function from maps (N, h, w), signed, rows and columns to the share of energy (N,)."""
+    """Exercise 2: a function from signed maps (N, h, w), rows and columns to the shares (N,)."""
 
     def solution(maps: Tensor, rows: slice, columns: slice) -> Tensor:
         positive = maps.relu()
@@ -57,11 +87,11 @@ def check_05_2(energy_share: Any) -> str:
             lambda maps, rows, columns: maps.relu()[:, rows, columns].sum((1, 2)),
             "That is the energy inside; its share of the map was asked for.",
         ),
-        (lambda *case: 1 - solution(*case), "That is the share outside the box."),
+        (lambda *case: 1 - solution(*case), "That is the share outside the block."),
         (together, "That is one share for all maps together; one for each was asked for."),
     ]
     cases = [
-        (random_tensor(5, 7, 7), slice(5, 7), slice(0, 4)),
+        (random_tensor(5, 7, 7), slice(5, 7), slice(0, 2)),
         (random_tensor(5, 7, 7, seed=1), slice(1, 4), slice(3, 6)),
         (random_tensor(3, 7, 7), slice(2, 6), slice(2, 7)),
     ]
@@ -72,23 +102,41 @@ def check_05_2(energy_share: Any) -> str:
 
 @checker
 def check_05_3(answer: Any) -> str:
-    """Which sentence the tests of the dots support: a, b, c or d."""
+    """Exercise 3: which sentence the tests of the dots support: a, b, c or d."""
     sentences = {
         "a": "Not a: then moved dots would help as little as none. Compare these two lines.",
         "b": "Right: the evidence goes where the dots go.",
-        "c": "Not c: how many does it still find when the dots are taken away?",
+        "c": "Not c: how many are still found when the dots are taken away?",
         "d": "Not d: it concerns one class only. What do the dots do to the other?",
     }
     return choose(answer, sentences)
 
 
 @checker
-def check_05_4(answer: Any) -> str:
-    """Which of the mean maps A, B and C give their shortcut away, as letters."""
-    place = "what place would you name, and what would you cover?"
-    right = (
-        "Right: B names a place that can be covered. The other two name none, and one of them "
-        "comes from networks that are just as wrong."
+def check_05_4(answer: Any, order: Sequence[int]) -> str:
+    """Exercise 5: which of the mean maps names a place; `order` has the kind behind each letter."""
+    kinds = dict(zip("abc", order, strict=True))
+    chosen = set(read_letters(answer, kinds))
+    named = {letter for letter, kind in kinds.items() if kind == DOTS}
+    if chosen == named:
+        return (
+            "Right: it names a place that can be covered. The other two name none, and one of "
+            "them comes from networks that are just as wrong."
+        )
+    if wrong := sorted(chosen - named):
+        letters = " and ".join(wrong).upper()
+        return f"Not {letters}: what place would you name, and what would you cover?"
+    return "Something is missing."
+
+
+@checker
+def reflect_05(answer: Any) -> str:
+    """Exercise 4: whether the owner of the archive can use the network now."""
+    return reflect(
+        answer,
+        "Does it say how good the mended network is, compared with always saying 'elsewhere'?",
+        "Does it say for which pictures: those of this archive, or new ones?",
+        "Does it keep apart what was mended, and what was never learnt?",
+        "Would somebody understand it who does not know what an interval is?",
+        least=10,
     )
-    wrong = {"a": f"Not A: {place}", "c": f"Not C: {place}"}
-    return compare_letters(answer, wrong, {"b": "Something is missing."}, right)

@@ -23,7 +23,17 @@ def together(maps, rows, columns):
 
 
 EXERCISES = {
-    "check_05_1": Exercise((5, 6, 0, 3), mistakes=[(6, 7, 1, 4), (0, 3, 5, 6), (0, 1, 5, 6)]),
+    "check_05_1": Exercise(
+        (0, 240, 128, 336),
+        mistakes=[
+            (0, 5, 1, 6),
+            (0, 240, 64, 288),
+            (240, 0, 336, 128),
+            (0, 320, 96, 448),
+            (0, 0, 128, 96),
+            (0, 240, 256, 336),
+        ],
+    ),
     "check_05_2": Exercise(
         energy_share,
         mistakes=[
@@ -37,5 +47,6 @@ EXERCISES = {
         ],
     ),
     "check_05_3": Exercise("b", mistakes=["a", "c", "d", "e", "bc"]),
-    "check_05_4": Exercise("B", mistakes=["a", "c"]),
+    "check_05_4": Exercise("C", ([1, 2, 0],), mistakes=["a", "b", "ab"]),
+    "recall_05": Exercise("ccb", mistakes=["acb", "bcb", "cab", "cbb", "cca", "ccc"]),
 }
