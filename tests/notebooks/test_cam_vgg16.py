@@ -23,6 +23,8 @@ from camutils import (
     load_image,
     load_vgg16_features,
 )
+from course import evidence
+from course.photographs import photograph_mask
 
 REFERENCE = Path(__file__).parent / "reference" / "cam_vgg16.npz"
 PICTURES = ("scarlet_macaw", "wrench", "windmill8")  # Of data/unseen: never trained on.
@@ -132,6 +134,40 @@ def test_maps_are_those_of_the_reference(vgg):
         span = expected.amax((1, 2)) - expected.amin((1, 2))
         assert ((cam - expected).abs().amax((1, 2)) < 0.01 * span).all()
         assert (logits - torch.from_numpy(reference["logits"])).abs().max() < 0.05
+
+
+# The kitten of section 8
+
+
+def test_the_kitten_stays_and_only_what_is_named_changes():
+    variants = {
+        name: np.asarray(one).astype(int) for name, one in evidence.kitten_variants().items()
+    }
+    photo = variants.pop("as it is")
+    kitten = photograph_mask(evidence.KITTEN)
+    row, column = 382, 597  # The middle of the ball, which is not the kitten's.
+    corner = np.s_[:100, :100]
+    for name, variant in variants.items():
+        differs = np.abs(variant - photo).sum(2) > 60
+        assert differs[kitten].mean() < 0.03, name
+        assert np.abs(variant[row, column] - photo[row, column]).sum() > 60, name
+        assert differs[corner].any() == (name != "no ball, no thread"), name
+    plain = variants["the floor's plain colour"][~kitten]
+    assert (np.ptp(plain, axis=0) > 0).all()  # The soft edge of the kitten.
+    assert np.median(np.abs(plain - np.median(plain, axis=0)).sum(1)) == 0
+
+
+def test_the_floors_are_parts_of_the_floor():
+    """Both without ball and thread: the colours of all of their pixels are like the floor's."""
+    variants = {
+        name: np.asarray(one).astype(int) for name, one in evidence.kitten_variants().items()
+    }
+    outside = ~photograph_mask(evidence.KITTEN)
+    outside[:, 160:] = False  # Where no edge of the kitten is near.
+    for name in ("floor of the lower right", "floor of the upper right"):
+        red, green, blue = variants[name][outside].T
+        assert (red - green > 60).all(), name
+        assert (red - blue > 30).all(), name
 
 
 if __name__ == "__main__":

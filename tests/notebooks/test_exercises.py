@@ -392,6 +392,6 @@ def test_a_check_does_not_touch_the_random_state():
     state = torch.get_rng_state()
     assert torch.equal(answers.random_tensor(2, 3), answers.random_tensor(2, 3))
     assert not torch.equal(answers.random_tensor(2, 3), answers.random_tensor(2, 3, seed=1))
-    checks.check_01_6(EXERCISES["check_01_6"].mistakes[2])
+    checks.check_01_4(EXERCISES["check_01_4"].mistakes[2])
     assert torch.equal(torch.get_rng_state(), state)
     assert random_numbers(2).shape == (2,)

@@ -6,117 +6,60 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from camutils import class_activation_map, data_path, load_classifier, load_image, normalize_map
+from camutils import data_path, load_classifier, load_image
 
 from ..evidence import cell_evidence
 from .answers import (
-    AnswerError,
     check_function,
     checker,
     compare_letters,
-    compare_whole_numbers,
     random_tensor,
     read_number,
-    read_tensor,
+    reflect,
 )
 
 
 @checker
-def check_01_1(answer: Any) -> str:
-    """Exercise 1: height and width of the map and parameters of the head for 320x320 pixels."""
-    side, weights = 320 // 2**5, 512 * 4
+def check_01_1(logit_without: Any) -> str:
+    """Exercise 1: `logit_without(cam (h, w), bias, mask (h, w))`, one number."""
+
+    def solution(cam: Tensor, bias: float, mask: Tensor) -> Tensor:
+        return (cam * (1 - mask)).mean() + bias
+
+    masks = [random_tensor(4, 6, seed=3) > 0, random_tensor(5, 7, seed=4) > 0.5]
+    first, second = [mask.float() for mask in masks]
+    cases = [
+        (random_tensor(4, 6), 0.5, first),
+        (random_tensor(4, 6, seed=1), -1.5, first.flip(0)),
+        (random_tensor(5, 7), 2.0, second),
+    ]
     mistakes = [
-        ((7, 7, weights + 4), "The map is not 7x7 any more: that belongs to pictures of 224x224."),
         (
-            (side, side, weights),
-            "The map is right. The head has some more parameters: not only weights.",
+            lambda cam, bias, mask: (cam * (1 - mask)).mean(),
+            "Nearly: the map does not hold the whole logit. What does not come from any cell?",
+        ),
+        (
+            lambda cam, bias, mask: cam[mask == 0].mean() + bias,
+            "Nearly: a cell whose feature maps are zero still counts in the mean.",
+        ),
+        (
+            lambda cam, bias, mask: (cam * (1 - mask)).sum() + bias,
+            "Nearly: the logit is not the sum of the cells.",
+        ),
+        (
+            lambda cam, bias, mask: (cam * mask).mean() + bias,
+            "That is the logit from the masked cells alone: they are what is taken away.",
         ),
     ]
-    return compare_whole_numbers(
-        answer,
-        ("height", "width", "parameters"),
-        (side, side, weights + 4),
-        mistakes,
-        right="Right: the map grows, and the head stays as it was.",
-        otherwise="Not yet. What is left of 320 after all the pools? Does the head ever see the "
-        "map's size?",
+    right = (
+        "Right: and this holds for every set of cells, so the map accounts for all of the logit."
     )
+    return check_function(logit_without, solution, cases, mistakes, right=right)
 
 
 @checker
-def check_01_2(my_cam: Any) -> str:
-    """Exercise 2: `my_cam(features (C, h, w), weight (n_classes, C), c)`, a CAM (h, w)."""
-
-    def solution(features: Tensor, weight: Tensor, c: int) -> Tensor:
-        return class_activation_map(features[None], weight, c)[0, 0]
-
-    def of_another_class(features: Tensor, weight: Tensor, c: int) -> Tensor:
-        return solution(features, weight, (c + 1) % len(weight))
-
-    cases = [
-        (random_tensor(5, 3, 4), random_tensor(6, 5), 2),
-        (random_tensor(5, 3, 4, seed=1), random_tensor(6, 5, seed=1), 0),
-        (random_tensor(4, 2, 6), random_tensor(3, 4), 1),
-    ]
-    mistakes = [
-        (
-            lambda *case: solution(*case).relu(),
-            "Nearly: the negative cells are gone, but a CAM keeps its sign.",
-        ),
-        (
-            lambda *case: solution(*case) / case[0][0].numel(),
-            "Nearly: that is divided by the number of cells; a CAM is not.",
-        ),
-        (
-            lambda *case: normalize_map(solution(*case)),
-            "Nearly: that is scaled to [0, 1], which belongs to showing it.",
-        ),
-        (
-            lambda features, weight, c: features.sum(0),
-            "That is the plain sum of the maps: where do the weights come in?",
-        ),
-        (
-            lambda features, weight, c: features.mean(0),
-            "That is the plain mean of the maps: where do the weights come in?",
-        ),
-        (of_another_class, "That is another class's map."),
-    ]
-    return check_function(my_cam, solution, cases, mistakes)
-
-
-@checker
-def check_01_3(fall_of_the_logit: Any) -> str:
-    """Exercise 3: `fall_of_the_logit(cam (h, w), row, column)`, one number."""
-
-    def solution(cam: Tensor, row: int, column: int) -> Tensor:
-        return cam[row, column] / cam.numel()
-
-    cases = [
-        (random_tensor(4, 6), 1, 4),
-        (random_tensor(4, 6, seed=1), 3, 0),
-        (random_tensor(5, 7), 3, 4),
-    ]
-    mistakes = [
-        (
-            lambda cam, row, column: cam[row, column],
-            "That is the cell itself. The logit is not the sum of the cells.",
-        ),
-        (
-            lambda *case: -solution(*case),
-            "The size is right, the sign is not: is a fall positive or negative?",
-        ),
-        (
-            lambda cam, row, column: cam[row, column] / 49,
-            "That holds for 7x7 cells; the map may have another size, as it has here.",
-        ),
-    ]
-    right = "Right: and this holds for every cell, so the map accounts for the whole logit."
-    return check_function(fall_of_the_logit, solution, cases, mistakes, right=right)
-
-
-@checker
-def check_01_4(answer: Any) -> str:
-    """Exercise 4: how many of the hottest cells leave the polar bear's probability below 1/2."""
+def check_01_2(answer: Any) -> str:
+    """Exercise 2: how many of the hottest cells leave the polar bear's probability below 1/2."""
     cells = read_number(answer)
     shares, bias, ice_bear = _polar_bear()
     order = shares[ice_bear].argsort(descending=True)
@@ -130,7 +73,8 @@ def check_01_4(answer: Any) -> str:
     if cells == first:
         return (
             "Right. Fewer than one would think: what counts is the lead over the other classes, "
-            "and the softmax turns a small loss of lead into a large loss of probability."
+            "and the softmax turns a small loss of lead into a large loss of probability. (In "
+            "random order it takes more; the solutions count.)"
         )
     if cells == half:
         return "That many cells hold half of the positive evidence; the probability falls sooner."
@@ -151,13 +95,13 @@ def _polar_bear() -> tuple[Tensor, Tensor, int]:
 
 
 @checker
-def check_01_5(answer: Any) -> str:
-    """Exercise 5: which of four sentences a map carries, as letters."""
+def check_01_3(answer: Any) -> str:
+    """Exercise 3: which of four sentences a map carries, as letters."""
     wrong = {
         "a": "Not a: a cell that adds little to the logit need not be empty of faces. The map "
         "shows what was counted for this class, not what was noticed.",
-        "c": "Not c: that is a prediction about another picture. Only the network's answer to the "
-        "painted picture can tell.",
+        "c": "Not c: that is a prediction about another picture. Only what the network says of "
+        "the painted picture can tell.",
     }
     missing = {
         "b": "Something is missing: what exactly is a cell of a CAM a share of?",
@@ -168,29 +112,46 @@ def check_01_5(answer: Any) -> str:
 
 
 @checker
-def check_01_6(as_linear: Any) -> str:
-    """Exercise 6: `as_linear(convolution)`, an `nn.Linear` that does the same."""
+def check_01_4(class_maps: Any) -> str:
+    """Exercise 4: `class_maps(maps (N, C, h, w), linear)`, (N, n_classes, h, w), bias included."""
 
-    def solution(convolution: nn.Conv2d) -> Tensor:
-        kernels = convolution.weight.detach().flatten(1)
-        return torch.cat([kernels, convolution.bias.detach()[:, None]], dim=1)
+    def solution(maps: Tensor, linear: nn.Linear) -> Tensor:
+        return torch.einsum("ck,nkhw->nchw", linear.weight, maps) + linear.bias[:, None, None]
 
-    cases = []
-    for sizes in ((3, 4, 5), (3, 4, 5), (2, 6, 3)):
-        convolution = nn.utils.skip_init(nn.Conv2d, *sizes)
-        for parameter in convolution.parameters():
-            parameter.data = random_tensor(*parameter.shape, seed=len(cases))
-        cases.append((convolution,))
-    return check_function(as_linear, solution, cases, read=_weights_and_bias)
+    cases = [
+        (random_tensor(1, 5, 7, 7), _linear(5, 3, seed=1)),
+        (random_tensor(2, 5, 4, 6), _linear(5, 3, seed=2)),
+        (random_tensor(2, 5, 4, 6, seed=1), _linear(5, 3, seed=3)),
+    ]
+    mistakes = [
+        (
+            lambda maps, linear: torch.einsum("ck,nkhw->nchw", linear.weight, maps),
+            "Nearly: these are the CAMs, but the layer's bias is missing.",
+        ),
+        (
+            lambda maps, linear: solution(maps, linear).relu(),
+            "Nearly: the negative cells are gone, but they count as well.",
+        ),
+    ]
+    right = "Right: pool these maps, and you have the logits. One forward pass, all the maps."
+    return check_function(class_maps, solution, cases, mistakes, right=right)
 
 
-def _weights_and_bias(linear: Any) -> Tensor:
-    """(outputs, inputs + 1): the weights of a linear layer and, in the last column, its bias."""
-    if not isinstance(linear, nn.Linear):
-        raise AnswerError(f"Expected an nn.Linear, got {type(linear).__name__}.")
-    if linear.bias is None:
-        raise AnswerError("Nearly: the bias is missing.")
-    weight, bias = read_tensor(linear.weight), read_tensor(linear.bias)
-    if len(weight) != len(bias):
-        raise AnswerError("Its bias has not one number for each of its outputs.")
-    return torch.cat([weight, bias[:, None]], dim=1)
+def _linear(n_inputs: int, n_outputs: int, seed: int) -> nn.Linear:
+    linear = nn.utils.skip_init(nn.Linear, n_inputs, n_outputs).requires_grad_(False)
+    linear.weight.copy_(random_tensor(n_outputs, n_inputs, seed=seed))
+    linear.bias.copy_(random_tensor(n_outputs, seed=seed))
+    return linear
+
+
+@checker
+def reflect_01(answer: Any) -> str:
+    """Exercise 5: one sentence on what the experiments with the kitten show."""
+    return reflect(
+        answer,
+        "Does it say what was changed in the picture, and what was left as it was?",
+        "Does it give the counts: in how many backgrounds, with how many of the heads?",
+        "Does it keep to what was tested? Nobody has tried another carpet, or another kitten.",
+        "Does it say what the map alone could not have told you?",
+        least=8,
+    )

@@ -1,77 +1,55 @@
 """Notebook 01."""
 
+import torch
 from torch import nn
-
-from camutils import class_activation_map, normalize_map
 
 from . import Exercise
 
 
-def my_cam(features, weight, c):
-    return (weight[c] @ features.flatten(1)).reshape(features.shape[1:])
+def logit_without(cam, bias, mask):
+    return (cam * (1 - mask)).mean() + bias
 
 
-def fall_of_the_logit(cam, row, column):
-    return cam[row, column] / cam.numel()
+def class_maps(maps, linear):
+    return nn.functional.conv2d(maps, linear.weight[:, :, None, None], linear.bias)
 
 
-def as_linear(convolution, transform=lambda kernels: kernels.flatten(1), bias=True):
-    weight = transform(convolution.weight.detach())
-    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias)
-    linear.weight = nn.Parameter(weight)
-    if bias:
-        linear.bias = convolution.bias
-    return linear
-
-
-def with_another_bias(convolution):
-    linear = as_linear(convolution)
-    linear.bias = nn.Parameter(linear.bias + 1)
-    return linear
+def as_convolution(maps, linear):
+    convolution = nn.Conv2d(linear.in_features, linear.out_features, 1)
+    convolution.weight = nn.Parameter(linear.weight[:, :, None, None])
+    convolution.bias = nn.Parameter(linear.bias)
+    return convolution(maps)
 
 
 EXERCISES = {
-    "check_01_1": Exercise((10, 10, 2052), mistakes=[(7, 7, 2052), (10, 10, 2048), (20, 20, 2052)]),
-    "check_01_2": Exercise(
-        my_cam,
+    "check_01_1": Exercise(
+        logit_without,
         also=[
-            lambda f, w, c: class_activation_map(f[None], w, c)[0, 0],
-            lambda f, w, c: nn.Parameter(my_cam(f, w, c)),
+            lambda cam, bias, mask: logit_without(cam, bias, mask).item(),
+            lambda cam, bias, mask: bias + cam[mask == 0].sum() / mask.numel(),
         ],
         mistakes=[
-            lambda f, w, c: my_cam(f, w, c).relu(),
-            lambda f, w, c: my_cam(f, w, c) / f[0].numel(),
-            lambda f, w, c: normalize_map(my_cam(f, w, c)),
-            lambda f, w, c: my_cam(f, w, (c + 1) % len(w)),
-            lambda f, w, c: f.sum(0),
-            lambda f, w, c: f.mean(0),
-            lambda f, w, c: my_cam(f, w, c).numpy(),
-            lambda f, w, c: my_cam(f, w, c).flatten(),
-            lambda f, w, c: 2 * my_cam(f, w, c),
+            lambda cam, bias, mask: (cam * (1 - mask)).mean(),
+            lambda cam, bias, mask: cam[mask == 0].mean() + bias,
+            lambda cam, bias, mask: (cam * (1 - mask)).sum() + bias,
+            lambda cam, bias, mask: (cam * mask).mean() + bias,
+            lambda cam, bias, mask: cam * (1 - mask) + bias,
+            lambda cam, bias, mask: cam.mean() + bias,
         ],
     ),
-    "check_01_3": Exercise(
-        fall_of_the_logit,
-        also=[lambda m, r, c: fall_of_the_logit(m, r, c).item()],
-        mistakes=[
-            lambda m, r, c: m[r, c],
-            lambda m, r, c: -fall_of_the_logit(m, r, c),
-            lambda m, r, c: m[r, c] / 49,
-            lambda m, r, c: m / m.numel(),
-            lambda m, r, c: fall_of_the_logit(m, c, r),
-            lambda m, r, c: m.mean(),
+    "check_01_2": Exercise(6, mistakes=[9, 5, 7, 50]),
+    "check_01_3": Exercise("bd", mistakes=["abd", "bcd", "b", "d"]),
+    "check_01_4": Exercise(
+        class_maps,
+        also=[
+            as_convolution,
+            lambda maps, linear: linear(maps.movedim(1, -1)).movedim(-1, 1),
         ],
-    ),
-    "check_01_4": Exercise(6, mistakes=[9, 5, 7, 50]),
-    "check_01_5": Exercise("bd", mistakes=["abd", "bcd", "b", "d"]),
-    "check_01_6": Exercise(
-        as_linear,
-        also=[lambda c: as_linear(c).half()],
         mistakes=[
-            lambda c: as_linear(c, bias=False),
-            lambda c: as_linear(c, lambda kernels: kernels.flatten(1).T),
-            lambda c: c,
-            with_another_bias,
+            lambda maps, linear: torch.einsum("ck,nkhw->nchw", linear.weight, maps),
+            lambda maps, linear: class_maps(maps, linear).relu(),
+            lambda maps, linear: class_maps(maps, linear).mean((2, 3)),
+            lambda maps, linear: class_maps(maps.flip(2), linear),
         ],
     ),
 }
