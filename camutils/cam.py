@@ -264,19 +264,13 @@ def _check_layer_output(name: str, output: Any, x: Tensor, reshape: Callable | N
     """Refuse what is not a feature map (N, C, h, w) of these pictures."""
     source = f"the output of layer {name!r}"
     grid = output if reshape is None else reshape(output)
-    check_tensor(
-        source,
-        grid,
-        4,
-        "(N, C, h, w)",
-        len(x),
-        "Choose another layer; of a tensor, reshape= makes one.",
-    )
+    hint = "Choose another layer; of a tensor, reshape= makes one."
+    check_tensor(source, grid, 4, "(N, C, h, w)", len(x), hint)
     height, width = x.shape[2:]
-    one_cell = max(height, width)
     _, a, b, c = grid.shape
     # Dimensions 1 and 2 have the pictures' proportions, give or take a cell; 2 and 3 have not.
-    if reshape is None and abs(a * width - b * height) <= one_cell < abs(b * width - c * height):
+    slack = max(height, width)
+    if reshape is None and abs(a * width - b * height) <= slack < abs(b * width - c * height):
         raise ValueError(
             f"{source} has the shape {tuple(grid.shape)}: are its channels last? If they are, "
             "pass reshape=lambda t: t.permute(0, 3, 1, 2); if not, reshape=lambda t: t."
@@ -356,7 +350,7 @@ def normalize_map(heatmap: Any) -> Any:
     # Halved, since the span of huge values would overflow; in 64 bits, on a CPU, which all have.
     values = heatmap.cpu().double() / 2
     if values.ndim < 2 or not is_finite(values):
-        raise ValueError(f"heatmap is {values.shape}; it must be (..., h, w), without NaN and inf.")
+        raise ValueError("heatmap must be (..., h, w), without NaN and inf.")
     values = values - values.amin((-2, -1), keepdim=True)
     span = values.amax((-2, -1), keepdim=True)
     scaled = values / torch.where(span > 0, span, 1)

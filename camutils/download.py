@@ -54,7 +54,7 @@ def download_original(name: str) -> Path:
 
     def check(fetched: Path) -> None:
         load_image(fetched)
-        if sha256 is not None:
+        if sha256:
             check_digest(fetched, sha256)
 
     path = data_path("originals", file)

@@ -13,8 +13,6 @@ from tqdm.auto import tqdm
 from .cam import check_tensor, is_finite, refuse_train_mode
 from .models import Seeded
 
-MAX_WEIGHTS = 2**28  # A gigabyte.
-
 
 class FitResult(NamedTuple):
     """What `fit_head` returns."""
@@ -135,9 +133,9 @@ def fit_head(
     check_tensor("activations", activations, 4, "(N, C, h, w)")
     n, n_channels = activations.shape[:2]
     if "int" not in str(labels.dtype) or labels.shape != (n,) or labels.min() < 0:
-        raise ValueError(f"labels are {labels!r:.60}; they must be {n} integers from 0 on.")
+        raise ValueError(f"labels must be a tensor of {n} integers from 0 on.")
     n_classes = n_classes or max(2, int(labels.max()) + 1)
-    if n_classes * n_channels > MAX_WEIGHTS:
+    if n_classes * n_channels > 2**28:
         raise ValueError(f"labels or n_classes ask for {n_classes} classes: over a gigabyte.")
     history = {"loss": [], "accuracy": []}
     with torch.inference_mode(False), torch.enable_grad():

@@ -12,15 +12,15 @@ from PIL import Image, ImageCms, ImageOps
 from torchvision.datasets import ImageFolder
 
 MAX_PIXELS = 89_000_000  # Pillow warns from 89,478,485 on and refuses twice as many.
-HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1")
-# Pillow knows these by their first bytes, but decodes them not at all, or (FITS) wrongly.
+HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1")
+# Pillow knows these by their first bytes, but decodes them not at all, or (FITS) wrongly; so it
+# does TIFFs of 12 bits and those of 16 bits whose colours lie in planes.
 NOT_DECODED = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "WMF"}
 BITS, PHOTOMETRIC, PLANES = 258, 262, 284  # Tags of a TIFF; 0 may be black or white.
 MUCH_TEXT = "raise MAX_TEXT_CHUNK and _MEMORY of PIL.PngImagePlugin, or save it without its text"
 # A part of an error's message → the way out.
 WAYS_OUT = {
-    "'http:/": "an address; download the picture first",
-    "'https:/": "an address; download the picture first",
+    "'http": "if it is an address, download the picture first",
     "pillow_heif": "HEIC needs one more package: pip install pillow-heif",
     "MAX_TEXT": MUCH_TEXT,
     "Decompressed Data Too Large": MUCH_TEXT,  # In old versions of Pillow.
@@ -69,18 +69,15 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             raise ValueError("it is a folder or a device, not a regular file")
         # Opened here: given a name, Pillow memory-maps a TIFF, and rotating it then scrambles it.
         with open(path, "rb") as file, _header(file) as image:
-            if image.format in NOT_DECODED:
-                raise ValueError(f"Pillow does not decode {image.format}")
+            tags = getattr(image, "tag_v2", {})
+            if image.format in NOT_DECODED or tags.get(BITS) == (12,) or tags.get(PLANES) == 2:
+                raise ValueError(f"Pillow does not decode this kind of {image.format}")
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError("it has more than 89 megapixels")
-            tags = getattr(image, "tag_v2", {})
-            if tags.get(BITS) == (12,) or tags.get(PLANES) == 2:
-                raise ValueError("Pillow misreads TIFFs of 12 bits, and planes of 16; use PNG")
             yield image
     except Exception as error:  # On broken files Pillow's decoders raise nearly everything.
-        reason = str(error).partition(" <")[0] or repr(
-            error
-        )  # Without Pillow's " <_io.BufferedReader ...>".
+        # Without Pillow's " <_io.BufferedReader ...>".
+        reason = str(error).partition(" <")[0] or repr(error)
         for part, way_out in WAYS_OUT.items():
             if part in reason:
                 reason = f"{reason} ({way_out})"
@@ -123,12 +120,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """
     if not isinstance(image, Image.Image):
         raise TypeError(f"image is a {type(image).__name__}; it must be a PIL picture.")
-    if image.mode == "F":
-        raise ValueError("image holds floats, and nothing says which value is white; use 16 bits")
-    if image.mode.startswith("I"):
+    if image.mode[0] in "FI":  # Floats, or integers of more than 8 bits.
         values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535 or "transparency" in image.info:
-            raise ValueError("image must be grey from 0 to 65535, without a transparent shade")
+        has_range = image.mode != "F" and 0 <= values.min() <= values.max() <= 65535
+        if not has_range or "transparency" in image.info:
+            raise ValueError(
+                "image must hold integers from 0 to 65535 and no transparent shade; of floats "
+                "nothing says which is white. Save it with 8 or 16 bits."
+            )
         if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # A TIFF where 0 is white.
             values = 65535 - values
         image = Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
@@ -189,7 +188,7 @@ def image_folder(
 
 
 class _ClassFolders(ImageFolder):
-    def find_classes(self, directory: str | Path) -> tuple[list, dict]:
+    def find_classes(self, directory: Path) -> tuple[list, dict]:
         """The class folders; hidden ones, such as `.ipynb_checkpoints`, are not."""
         classes, _ = super().find_classes(directory)
         classes = [name for name in classes if name[0] != "."]

@@ -224,7 +224,9 @@ def _vgg16_animals(trained: bool) -> nn.Module:
         "features.": data_path("weights", VGG16_FEATURES),
         "classifier.": data_path("weights", VGG16_ANIMALS),
     }
-    return _build(make, files if trained else {}).to(memory_format=torch.channels_last)
+    model = _build(make, files if trained else {})
+    # Channels last: the same numbers to rounding, and a quarter less time on a CPU.
+    return model.to(memory_format=torch.channels_last)
 
 
 # Name → builder(trained), target layer, weights of torchvision with the same preprocessing, source.
@@ -264,11 +266,8 @@ def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, trans
     """
     if weights not in ("embedded", "random"):
         raise ValueError(f"weights is {weights!r}; it must be 'embedded' or 'random'.")
-    files = {"": data_path("weights", VGG16_FEATURES)} if weights == "embedded" else {}
-    features = _build(lambda: models.vgg16().features, files)
-    # Channels last: the same numbers to rounding, and a quarter less time on a CPU.
-    features = features.to(memory_format=torch.channels_last)
-    return features, _preprocess(models.VGG16_Weights.IMAGENET1K_FEATURES)
+    model = _vgg16_animals(weights == "embedded")
+    return model.features, _preprocess(models.VGG16_Weights.IMAGENET1K_FEATURES)
 
 
 def download_weights(enum: models.WeightsEnum) -> Path:
@@ -320,7 +319,7 @@ def check_digest(path: Path, expected: str | None = None) -> None:
 def _build(make: Callable, files: dict[str, Path]) -> nn.Module:
     """A network in eval mode, with random weights or those of files: beginning of keys → file."""
     if not files:
-        with torch.device("cpu"), Seeded(0):
+        with Seeded(0):
             return make().eval()
     with torch.device("meta"):  # No memory and no random numbers for what will be replaced.
         model = make().eval()

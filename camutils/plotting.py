@@ -15,8 +15,6 @@ from PIL import Image
 from .cam import as_array, as_heatmap
 from .images import to_rgb
 
-MAX_SIDE = 1000  # Pixels: more would cost time and show no more.
-
 
 class Figure(matplotlib.figure.Figure):
     """A matplotlib figure that a notebook shows as a picture without pyplot.
@@ -164,7 +162,7 @@ def _as_shown(picture: Any) -> np.ndarray:
     """A photograph (h, w, 3), not much larger than it is shown, or a map (h, w)."""
     if isinstance(picture, Image.Image):
         picture = to_rgb(picture)
-        picture.thumbnail((MAX_SIDE, MAX_SIDE))
+        picture.thumbnail((1000, 1000))  # More pixels would cost time and show no more.
     return as_array(picture)
 
 

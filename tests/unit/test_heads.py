@@ -237,8 +237,8 @@ def test_weight_decay_makes_the_weights_smaller(clusters):
     ("changes", "error", "words"),
     [
         ({"labels": torch.zeros(59).long()}, ValueError, "labels .*60"),
-        ({"labels": torch.arange(60) % 3 - 1}, ValueError, "(?s)labels .*from 0"),
-        ({"labels": torch.zeros(60)}, ValueError, "(?s)labels .*integers"),
+        ({"labels": torch.arange(60) % 3 - 1}, ValueError, "labels .*from 0"),
+        ({"labels": torch.zeros(60)}, ValueError, "labels .*integers"),
         ({"labels": torch.full((60,), 10**9)}, ValueError, "labels .*gigabyte"),
         ({"activations": torch.zeros(60, 8)}, ValueError, r"activations .*\(60, 8\)"),
         ({"activations": torch.full((60, 8, 2, 2), INF)}, ValueError, "activations .*inf"),

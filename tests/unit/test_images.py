@@ -78,13 +78,13 @@ def test_sixteen_bits_keep_their_shades(tmp_path):
     np.testing.assert_array_equal(np.asarray(load_image(tmp_path / "a.png"))[..., 0], expected)
 
 
-def tiff(pixels, photometric):
-    """A grey TIFF of our own: Pillow writes none in which 0 is white."""
+def tiff(pixels, photometric=1, bits=None):
+    """A grey TIFF of our own: Pillow writes none in which 0 is white, and none of 12 bits."""
     (height, width), content = pixels.shape, pixels.tobytes()
     entries = [
         (256, width),
         (257, height),
-        (258, 8 * pixels.itemsize),
+        (258, bits or 8 * pixels.itemsize),
         (259, 1),  # Not compressed.
         (262, photometric),
         (273, 8 + 2 + 12 * 9 + 4),  # Where the pixels begin.
@@ -104,6 +104,46 @@ def test_a_tiff_is_no_negative_where_0_is_white(tmp_path, dtype, photometric, ex
     quarter = np.full((4, 4), np.iinfo(dtype).max // 4, dtype)
     (tmp_path / "a.tif").write_bytes(tiff(quarter, photometric))
     assert colour_of(load_image(tmp_path / "a.tif")) == (expected,) * 3
+
+
+def test_a_tiff_of_12_bits_is_refused_as_pillow_misreads_it(tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff(np.full((4, 6), 0xFF, np.uint8), bits=12))
+    with pytest.raises(ImageError, match=r"a\.tif.*TIFF"):
+        load_image(tmp_path / "a.tif")
+
+
+def planes(dtype):
+    """An RGB TIFF whose three colours lie one behind the other."""
+    content = np.zeros((3, 4, 4), dtype)
+    content[0] = np.iinfo(dtype).max // 2 + 1  # Dark red.
+    bits, begin = 8 * content.itemsize, 8 + 2 + 12 * 10 + 4
+    arrays = struct.pack("<3H", bits, bits, bits) + bytes(2)
+    strips = [begin + 32 + i * content[0].nbytes for i in range(3)]
+    arrays += struct.pack("<6I", *strips, *[content[0].nbytes] * 3)
+    entries = [(256, 3, 1, 4), (257, 3, 1, 4), (258, 3, 3, begin), (259, 3, 1, 1), (262, 3, 1, 2)]
+    entries += [(273, 4, 3, begin + 8), (277, 3, 1, 3), (278, 3, 1, 4), (279, 4, 3, begin + 20)]
+    table = b"".join(struct.pack("<2H2I", *entry) for entry in [*entries, (284, 3, 1, 2)])
+    head = struct.pack("<2sHIH", b"II", 42, 8, 10)
+    return head + table + bytes(4) + arrays + content.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colours_in_planes_are_right_or_refused(tmp_path, dtype):
+    (tmp_path / "a.tif").write_bytes(planes(dtype))
+    with Image.open(tmp_path / "a.tif") as image:
+        assert (image.size, image.tag_v2[284]) == ((4, 4), 2)
+    try:
+        colour = colour_of(load_image(tmp_path / "a.tif"))
+    except ImageError:
+        colour = (128, 0, 0)
+    assert colour == (128, 0, 0)
+
+
+def test_a_transparent_shade_of_16_bits_is_refused(tmp_path):
+    shades = np.array([[1234, 1235, 32896]], np.uint16)  # 1234 and 1235 are one shade of 8 bits.
+    Image.fromarray(shades).save(tmp_path / "a.png", transparency=1234)
+    with pytest.raises(ImageError, match=r"a\.png.*transparent"):
+        load_image(tmp_path / "a.png")
 
 
 # Published conversions: these P3 values are sRGB's primaries, CSS Color Module Level 4.
@@ -298,6 +338,13 @@ def endless(path):
     path.symlink_to("/dev/zero")
 
 
+def fits(path):
+    """A picture of a telescope, whose values Pillow does not scale."""
+    cards = {"SIMPLE": "T", "BITPIX": 8, "NAXIS": 2, "NAXIS1": 4, "NAXIS2": 4, "BZERO": 9}
+    header = "".join(f"{key:8}= {value:>20}".ljust(80) for key, value in cards.items()) + "END"
+    path.write_bytes(header.ljust(2880).encode() + bytes(2880))
+
+
 HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(99)  # What Pillow identifies and cannot decode.
 
 
@@ -310,12 +357,25 @@ HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(99)  # What Pillow identifies and cannot dec
         (lambda path: None, "No such file"),
         (postscript, "EPS"),
         (lambda path: path.write_bytes(HDF5), "HDF5"),
+        (fits, "FITS"),
         (endless, "not a regular file"),
         (grey(0.5, np.float32).save, "floats"),
-        (grey(-5, np.int32).save, "16 bits"),
-        (grey(70000, np.int32).save, "16 bits"),
+        (grey(-5, np.int32).save, "65535"),
+        (grey(70000, np.int32).save, "65535"),
     ],
-    ids=["text", "empty", "folder", "missing", "EPS", "HDF5", "device", "float", "-5", "70000"],
+    ids=[
+        "text",
+        "empty",
+        "folder",
+        "missing",
+        "EPS",
+        "HDF5",
+        "FITS",
+        "device",
+        "float",
+        "-5",
+        "70000",
+    ],
 )
 def test_what_is_not_a_picture_is_named(tmp_path, monkeypatch, make, why):
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", None)  # It must not be asked for.
