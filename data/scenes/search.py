@@ -1,6 +1,6 @@
 """The search for a second animal that takes a network's answer away from the first.
 
-`python data/scenes/search.py` repeats it (about five minutes on two cores) and writes
+`python data/scenes/search.py` repeats it (about six minutes on two cores) and writes
 `distraction_search.json`, which notebook 03 reads.
 """
 
@@ -14,7 +14,7 @@ from PIL import Image
 from camutils import Classifier, data_path, load_classifier
 from camutils.data import whole_file
 from course.credits import FREE, read_attribution
-from course.distraction import RESULT, background, judge
+from course.distraction import FILLS, RESULT, background, judge
 from course.photographs import Photograph, labelled_photographs, photograph_mask, photographs
 from course.scenes import compose_scene
 
@@ -77,16 +77,24 @@ def placements(host: Photograph, second: Photograph) -> Iterator[dict[str, Any]]
 
 
 def search_pair(classifier: Classifier, host: Photograph, second: Photograph) -> dict[str, Any]:
-    """Try a pair in all its places: how many there are, are wrong, are wrong and mended."""
+    """Try a pair in all its places.
+
+    Returns:
+        The two animals; how many places there are; in how many the answer is wrong; in how many of
+        those the crop mends it; in how many a silhouette leads to a wrong answer as well, by its
+        filling; and the wrong answers.
+    """
     outcomes = judge(classifier, background(host), list(placements(host, second)), host)
-    wrong = [outcome.answer for outcome in outcomes if outcome.is_wrong]
+    wrong = [outcome for outcome in outcomes if outcome.is_wrong]
+    fills = [name for outcome in wrong for name in outcome.wrong_silhouettes]
     return {
         "first": host.path.stem,
         "second": second.path.stem,
         "places": len(outcomes),
         "wrong": len(wrong),
-        "mended": sum(outcome.is_mended for outcome in outcomes),
-        "answers": sorted({classifier.categories[answer] for answer in wrong}),
+        "mended": sum(outcome.is_mended for outcome in wrong),
+        "silhouettes": {name: fills.count(name) for name in FILLS},
+        "answers": sorted({classifier.categories[outcome.answer] for outcome in wrong}),
     }
 
 

@@ -107,67 +107,19 @@ def draw_peak(
         axes.add_patch(Ellipse(at, *size, fill=False, edgecolor="white", linewidth=1.2))
 
 
-def with_boxes(image: Image.Image, *boxes: Box) -> Image.Image:
+def with_boxes(image: Image.Image, *boxes: Box, colours: Sequence[str] = COLOURS) -> Image.Image:
     """A copy of the picture with a frame for each (left, upper, right, lower).
 
-    Frames are white, cyan, orange, and again, a hundredth of the picture's longer side thick. They
-    lie on the outermost pixels of what `crop` would cut out.
+    Frames take their colours in turn, a hundredth of the picture's longer side thick. They lie on
+    the outermost pixels of what `crop` would cut out. At the picture's edge a white one would not
+    be told from the page.
     """
     drawn = image.convert("RGB")
     width = max(2, round(max(image.size) / 100))
-    for (left, upper, right, lower), colour in zip(boxes, cycle(COLOURS), strict=False):
+    for (left, upper, right, lower), colour in zip(boxes, cycle(colours), strict=False):
         outermost = (left, upper, right - 1, lower - 1)
         ImageDraw.Draw(drawn).rectangle(outermost, outline=colour, width=width)
     return drawn
-
-
-def in_true_size(pictures: Sequence[Image.Image], gap: int = 12) -> Image.Image:
-    """Pictures side by side on white, pixel for pixel, so that their sizes can be compared."""
-    width = sum(picture.width for picture in pictures) + gap * (len(pictures) - 1)
-    height = max(picture.height for picture in pictures)
-    sheet, left = Image.new("RGB", (width, height), "white"), 0
-    for picture in pictures:
-        sheet.paste(picture, (left, height - picture.height))
-        left += picture.width + gap
-    return sheet
-
-
-def draw_curves(
-    x: Sequence[float], curves: Mapping[str, Sequence[float]], x_label: str, label: str
-) -> Figure:
-    """Curves with a point at each of the same x values, of the probability of one class."""
-    figure = Figure(figsize=(7, 3), layout="constrained")
-    axes = figure.subplots()
-    for (name, y), style in zip(curves.items(), ("o-", "s--", "^:"), strict=False):
-        axes.plot(x, y, style, label=name)
-    axes.set(xlabel=x_label, ylabel=f"probability of {label}", ylim=(0, 1))
-    axes.grid(alpha=0.3)
-    axes.legend()
-    return figure
-
-
-def draw_changes(names: Sequence[str], before: Sequence[float], after: Sequence[float]) -> Figure:
-    """A row for each name with its value before (grey) and after (orange), by their difference."""
-    before, after = np.asarray(before), np.asarray(after)
-    order = np.argsort(after - before, kind="stable")
-    figure = Figure(figsize=(7, 0.2 * len(names) + 0.8), layout="constrained")
-    axes, rows = figure.subplots(), np.arange(len(names))
-    axes.hlines(rows, before[order], after[order], color="#BBBBBB", linewidth=2)
-    axes.plot(before[order], rows, "o", color="#777777", label="full frame")
-    axes.plot(after[order], rows, "o", color=LATER, label="crop")
-    axes.set_yticks(rows, [names[i] for i in order], fontsize=9)
-    axes.set(xlabel="probability of the right class", xlim=(-0.02, 1.02))
-    axes.legend(loc="lower right", fontsize=9)
-    return figure
-
-
-def draw_grid(axes: Axes, rows: int, columns: int) -> None:
-    """White lines between the cells of a map that is laid over a picture."""
-    left, right = axes.get_xlim()
-    bottom, top = axes.get_ylim()
-    style = {"colors": "white", "linewidth": 0.5}
-    axes.hlines(np.linspace(bottom, top, rows + 1), left, right, **style)
-    axes.vlines(np.linspace(left, right, columns + 1), bottom, top, **style)
 
 
 def number_cells(axes: Axes, rows: int, columns: int) -> None:

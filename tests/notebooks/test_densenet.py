@@ -1,14 +1,18 @@
-"""DenseNet201 itself, untrained: its target layers, and the article's wrapper."""
+"""DenseNet201 itself, untrained, with and without its last ReLU; and what notebook 03 shows."""
 
+import json
+import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
 import torch
-from torch import nn
-from torch.nn import functional as F
+from PIL import Image
 
 from camutils import data_path, grad_cam, load_classifier, load_image
+from course import credits, figures
+from course.kernels import run_notebook
+from course.published import without_relu
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NAME = "03_gradcam_densenet201_iguanas.ipynb"
@@ -23,20 +27,6 @@ def densenet():
 def x(densenet):
     pictures = [load_image(data_path("scenes", f"{n}.webp")) for n in ("lizard", "dragon")]
     return torch.stack([densenet.preprocess(picture) for picture in pictures])
-
-
-class Wrapper(nn.Module):
-    """The article's: features, average pool, classifier."""
-
-    def __init__(self, network, relu):
-        super().__init__()
-        self.features, self.classifier, self.relu = network.features, network.classifier, relu
-
-    def forward(self, x):
-        activation = self.features(x)
-        if self.relu:
-            activation = F.relu(activation)
-        return self.classifier(activation.mean((2, 3)))
 
 
 def close(one, other):
@@ -60,11 +50,15 @@ def test_norm5_is_the_target_layer_with_all_channels(densenet, x):
     assert list(shapes.values()) == [(1, 32, 7, 7), (1, 1920, 7, 7)]
 
 
-def test_the_wrapper_is_torchvision_with_the_relu_and_not_without(densenet, x):
+def test_torchvision_has_a_relu_before_the_mean_that_the_articles_text_does_not_name(densenet, x):
     with torch.inference_mode():
+        activation = densenet.model.features(x)
         theirs = densenet.model(x)
-        assert torch.allclose(Wrapper(densenet.model, relu=True)(x), theirs, atol=1e-4)
-        assert (Wrapper(densenet.model, relu=False)(x) - theirs).abs().max() > 0.1
+        ours = without_relu(densenet).model(x)
+        with_relu = densenet.model.classifier(activation.relu().mean((2, 3)))
+        assert torch.allclose(theirs, with_relu, atol=1e-4)
+        assert torch.allclose(ours, densenet.model.classifier(activation.mean((2, 3))), atol=1e-5)
+        assert (ours - theirs).abs().max() > 0.1
 
 
 def test_the_maps_follow_the_formulas_of_the_notebook(densenet, x):
@@ -74,7 +68,7 @@ def test_the_maps_follow_the_formulas_of_the_notebook(densenet, x):
     positive = (activation > 0).float().mean((2, 3))
     article = torch.einsum("k,nkhw->nhw", weight, activation).relu()
     torchvision = torch.einsum("nk,nkhw->nhw", weight * positive, activation).relu()
-    wrapped = Wrapper(densenet.model, relu=False).eval()
+    wrapped = without_relu(densenet).model
     assert close(grad_cam(wrapped, "features", x, 260).maps[:, 0], article)
     assert close(grad_cam(densenet.model, "features.norm5", x, 260).maps[:, 0], torchvision)
     assert not torch.allclose(article, torchvision, rtol=0.1)
@@ -115,3 +109,71 @@ def test_the_committed_notebook_shows_a_still_picture_and_no_widget():
 def test_our_boxes_and_masks_are_laid_on_our_pictures_only(name):
     # `scene_path` would give the reader's own original, which none of them fits.
     assert "scene_path" not in (FOLDER / name).read_text("utf-8")
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A data folder of our own; `data(name, ...)` copies files and folders into it."""
+    ours = data_path()
+    monkeypatch.setenv("CAMUTILS_DATA", str(tmp_path))
+
+    def copy(*names):
+        for name in names:
+            source = ours.joinpath(*name.split("/"))
+            target = tmp_path.joinpath(*name.split("/"))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target)
+            else:
+                shutil.copy(source, target)
+        return tmp_path
+
+    return copy
+
+
+def test_notebook_03_runs_on_densenet201(data):
+    """On four of the photographs; on all of them it would take minutes."""
+    photographs = [f"photos/animal/{name}.webp" for name in ("pig", "gorilla")]
+    photographs += ["scenes/dragon.webp", "unseen/scarlet_macaw.webp"]
+    folder = data("scenes", "masks", "published.json", "ATTRIBUTION.csv", *photographs)
+    strokes = folder / "masks" / "strokes.json"
+    drawings = json.loads(strokes.read_text("utf-8"))
+    drawings["photographs"] = {name: drawings["photographs"][name] for name in photographs}
+    strokes.write_text(json.dumps(drawings), "utf-8")
+    notebook = run_notebook(FOLDER / NAME, "random")
+    (cell,) = (cell for cell in notebook.cells if cell.id == "network")
+    assert "densenet201 with random weights" in cell.outputs[0].text
+
+
+@pytest.fixture
+def iguana(data, monkeypatch):
+    """The path of a photograph where a reader has the iguana."""
+    path = data("published.json", "ATTRIBUTION.csv") / "originals" / "iguana.jpg"
+    path.parent.mkdir()
+    Image.radial_gradient("L").convert("RGB").save(path)
+    monkeypatch.setenv("CAMUTILS_WEIGHTS", "auto")
+    return path
+
+
+def test_who_has_the_iguana_sees_it_beside_the_printed_lists(iguana, monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(figures, "display", lambda what, **options: shown.append(what))
+    cells = {cell.id: cell.source for cell in nbformat.read(FOLDER / NAME, 4).cells}
+    notebook = {}
+    for name in ("imports", "network", "lizard", "odds", "iguana-figure"):
+        exec(cells[name], notebook)
+    printed = capsys.readouterr().out
+    assert "American_alligator 14.08 chain_saw 13.87 tench 13.02" in printed
+    assert "common_iguana 13.84 tailed_frog 11.90 banded_gecko 10.64" in printed
+    first, *_ = notebook["classifier"].predict(load_image(iguana))
+    assert f"{first.label} {first.logit:.2f}" in printed
+    picture, caption = shown
+    assert "image/jpeg" in picture
+    assert credits.NOT_OURS in caption.data
+
+
+def test_the_committed_notebook_holds_no_iguana():
+    notebook = nbformat.read(FOLDER / NAME, 4)
+    (cell,) = (cell for cell in notebook.cells if cell.id == "iguana-figure")
+    (output,) = cell.outputs
+    assert "python -m camutils.download iguana" in output.text

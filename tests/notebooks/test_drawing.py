@@ -5,19 +5,13 @@ import io
 import numpy as np
 import pytest
 import torch
-from matplotlib.colors import to_rgb
 from PIL import Image
 
-from camutils import show_images
 from course.drawing import (
     CLEAR,
-    draw_changes,
-    draw_curves,
-    draw_grid,
     draw_intervals,
     draw_matrix,
     draw_strips,
-    in_true_size,
     keep_region,
     show_around_peaks,
     show_cells,
@@ -93,6 +87,8 @@ def test_frames_lie_on_the_outermost_pixels_of_what_is_cropped():
         expected[upper:lower, left:right] = colour
         expected[upper + 2 : lower - 2, left + 2 : right - 2] = (9, 8, 7)
     assert np.array_equal(np.asarray(with_boxes(image, *boxes)), expected)
+    red = with_boxes(image, boxes[0], colours=["red"])
+    assert red.getpixel((10, 20)) == (255, 0, 0)
     assert image.getcolors() == [(200 * 100, (9, 8, 7))]
 
 
@@ -106,30 +102,6 @@ def test_what_is_kept_stays_and_the_rest_is_a_quarter_as_bright():
         kept = kept.copy()
         kept[10:40, 20:50] = (50, 25, 10)
         assert np.abs(kept.astype(int) - (50, 25, 10)).max() <= 1
-
-
-def test_pictures_in_true_size_stand_side_by_side_pixel_for_pixel():
-    red, blue = Image.new("RGB", (30, 20), "red"), Image.new("RGB", (10, 50), "blue")
-    expected = np.full((50, 30 + 7 + 10, 3), 255)
-    expected[30:, :30] = (255, 0, 0)
-    expected[:, 37:] = (0, 0, 255)
-    assert np.array_equal(np.asarray(in_true_size([red, blue], gap=7)), expected)
-
-
-def test_a_grid_parts_the_picture_into_its_cells():
-    figure = show_images([Image.new("RGB", SIZE)], [""], width=5)
-    draw_grid(figure.axes[0], rows=3, columns=7)
-    bright = rendered(figure)[..., 0] > 80
-    left, upper, right, lower = extent(rendered(figure)[..., 0] < 60)
-    for n, line in (
-        (7, bright[(5 * upper + lower) // 6, left:right]),  # Through the first row of cells.
-        (3, bright[upper:lower, (13 * left + right) // 14]),  # Through the first column.
-    ):
-        lines = np.nonzero(line)[0] / len(line)
-        inner = lines[(lines > 0.02) & (lines < 0.98)]
-        nearest = np.round(inner * n)
-        assert set(nearest) == set(range(1, n))
-        assert np.abs(inner - nearest / n).max() < 0.01
 
 
 def test_maps_share_a_scale_with_a_unit_and_have_their_own_without():
@@ -150,34 +122,6 @@ def test_the_cells_of_a_map_are_numbered_from_the_top_left():
         assert axis.get_ticklocs() == pytest.approx(numbers)  # The middles of imshow's cells.
         assert [int(label.get_text()) for label in axis.get_ticklabels()] == numbers
     assert axes.yaxis_inverted()
-
-
-def test_changes_are_grey_before_and_orange_after_in_rows_by_their_difference():
-    before, after = {"a": 0.5, "b": 0.2, "c": 0.9}, {"a": 0.4, "b": 0.8, "c": 0.95}
-    figure = draw_changes([*before], [*before.values()], [*after.values()])
-    axes = figure.axes[0]
-    names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == ["a", "c", "b"]
-    found = {
-        line.get_color(): dict(zip(names, line.get_xdata(), strict=True)) for line in axes.lines
-    }
-    assert found == {"#777777": before, "#D55E00": after}
-    legend = axes.get_legend()
-    labels = [text.get_text() for text in legend.get_texts()]
-    colours = [to_rgb(handle.get_color()) for handle in legend.legend_handles]
-    assert dict(zip(labels, colours, strict=True)) == {
-        "full frame": to_rgb("#777777"),
-        "crop": to_rgb("#D55E00"),
-    }
-
-
-def test_curves_have_the_values_of_their_names():
-    curves = {"crop": [0.1, 0.7], "full frame": [0.3, 0.2]}
-    axes = draw_curves([96, 224], curves, "width", "agama").axes[0]
-    found = {line.get_label(): line for line in axes.lines}
-    for name, values in curves.items():
-        assert [*found[name].get_xdata()] == [96, 224]
-        assert [*found[name].get_ydata()] == values
 
 
 def forest(rows):

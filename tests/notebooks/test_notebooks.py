@@ -21,18 +21,12 @@ def named(paths):
     return pytest.mark.parametrize("path", paths, ids=[path.stem for path in paths])
 
 
-@pytest.mark.parametrize(
-    ("name", "network"),
-    [("02_gradcam_vgg19_elephants", "vgg19"), ("03_gradcam_densenet201_iguanas", "densenet201")],
-)
-def test_runs_on_the_real_architecture(name, network):
-    notebook = run_notebook(FOLDER / f"{name}.ipynb", "random")
+def test_notebook_02_runs_on_vgg19():  # Notebook 03 on DenseNet201: test_densenet.py.
+    notebook = run_notebook(FOLDER / "02_gradcam_vgg19_elephants.ipynb", "random")
     # In the cell that asks for the network: others may print the same of a network of their own.
-    (asked,) = [
-        cell for cell in notebook.cells if f'load_classifier("{network}", st' in cell.source
-    ]
+    (asked,) = [cell for cell in notebook.cells if 'load_classifier("vgg19", st' in cell.source]
     printed = "".join(output.get("text", "") for output in asked.outputs)
-    assert f"{network} with random weights" in printed
+    assert "vgg19 with random weights" in printed
 
 
 @named(ALL)

@@ -9,7 +9,7 @@ from scripts import load_script
 
 from camutils import data_path, load_image
 from course.credits import FREE, read_attribution
-from course.distraction import background, judge, read_search
+from course.distraction import FILLS, background, judge, read_search, silhouettes
 from course.photographs import photograph_mask, photographs
 from course.scenes import (
     ANIMALS,
@@ -204,5 +204,48 @@ def test_the_macaw_distracts_and_a_crop_mends(classifier):
     (outcome,) = judge(lite, background(dragon), items, dragon)
     assert outcome.is_wrong
     assert outcome.is_mended
+    assert outcome.wrong_silhouettes == ()
     assert lite.categories[outcome.answer] == "macaw"
     assert lite.predict(background(dragon), k=1)[0].index in dragon.accepted
+
+
+def test_a_silhouette_has_the_outline_and_nothing_else_of_the_animal():
+    item = {"cutout": "unseen/scarlet_macaw.webp", "scale": 0.5, "at": (40, 60)}
+    scene, (seen,) = compose_scene(PLAIN, [item])
+    before = np.asarray(scene)
+    filled = {name: np.asarray(one) for name, one in silhouettes(scene, seen).items()}
+    assert tuple(filled) == FILLS
+    for pixels in filled.values():
+        assert np.array_equal(pixels[~seen], before[~seen])
+    assert len(np.unique(filled["grey"][seen], axis=0)) == 1
+    assert np.abs(filled["mean colour"][seen] - before[seen].mean(0)).max() <= 0.5
+    shuffled, own = filled["shuffled"][seen], before[seen]
+    assert np.array_equal(np.sort(shuffled, axis=0), np.sort(own, axis=0))
+    assert (
+        np.abs(np.diff(shuffled.astype(int), axis=0)).mean()
+        > 3 * np.abs(np.diff(own.astype(int), axis=0)).mean()
+    )
+
+
+def test_a_silhouette_is_enough_in_some_wrong_scenes_and_not_in_most():
+    search = read_search()
+    wrong = sum(pair["wrong"] for pair in search)
+    for fill in FILLS:
+        assert 0.1 < sum(pair["silhouettes"][fill] for pair in search) / wrong < 0.4
+
+
+def test_two_cutouts_stand_side_by_side_each_in_the_middle_of_its_half():
+    scene, masks = side_by_side("bear", "koala", longest=150)
+    assert scene.size == (448, 448)
+    for mask, middle in zip(masks, (112, 336), strict=True):
+        rows, columns = np.nonzero(mask)
+        sides = (np.ptp(rows) + 1, np.ptp(columns) + 1)
+        assert 140 <= max(sides) <= 150
+        assert (columns.min() + columns.max()) / 2 == pytest.approx(middle, abs=8)
+        assert (rows.min() + rows.max()) / 2 == pytest.approx(224, abs=8)
+    assert not (masks[0] & masks[1]).any()
+
+
+def test_the_labels_of_cutouts_are_classes_of_the_network(classifier):
+    assert set(LABELS) <= set(ANIMALS)
+    assert set(LABELS.values()) <= set(classifier("efficientnet_lite0").categories)

@@ -1,10 +1,11 @@
 """Checks of notebook 03: Grad-CAM on DenseNet201."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from camutils import normalize_map
@@ -13,16 +14,34 @@ from .answers import (
     NORMALISED,
     check_function,
     checker,
-    compare_cell,
+    compare_letters,
     compare_number,
     compare_whole_numbers,
+    quiz,
     random_tensor,
-    read_number,
-    read_whole_numbers,
+    reflect,
 )
 
-Box = tuple[int, int, int, int]
-Size = tuple[int, int]
+
+@checker
+def recall_03(answer: Any) -> str:
+    """Recall: Grad-CAM's weights, the special case, what a cell sees."""
+    weights = {
+        "a": "Not its own mean: that says how active the channel is, not what it does for a class.",
+        "b": "Right: one number for each channel, where CAM has a weight of its linear layer.",
+        "c": "Not the largest: one cell would decide for the whole channel.",
+    }
+    special_case = {
+        "a": "Right: the gradient is the weight divided by the number of cells, in every cell.",
+        "b": "Not the bias: it has no place, and no map contains it.",
+        "c": "Not so: this is the case in which Grad-CAM is exactly CAM's positive part, scaled.",
+    }
+    view = {
+        "a": "Not only the tile: a late cell is computed from far more of the picture.",
+        "b": "Right: it can see far beyond its tile, but what lies near counts most.",
+        "c": "Not alike: then a map could not be laid over the picture at all.",
+    }
+    return quiz(answer, weights, special_case, view)
 
 
 @checker
@@ -51,102 +70,111 @@ def check_03_1(answer: Any) -> str:
 
 
 @checker
-def check_03_2(answer: Any, difference: Tensor) -> str:
-    """Exercise 2: the cell (row, column) where a signed map (h, w) speaks most for the rival."""
-    highest = _cell(difference.argmax(), difference)
-    mistakes = [(highest, "That is the cell that speaks most for the agama; the rival's are blue.")]
-    return compare_cell(
+def check_03_2(
+    answer: Any,
+    count_lizards: Callable[[list[Image.Image], int, int], int],
+    windows: Sequence[Image.Image],
+) -> str:
+    """Exercise 2: in how many windows a lizard comes first when they are shrunk and enlarged."""
+    shrunk = [window.resize((153, 153)) for window in windows]
+    enlarged = [window.resize((224, 224)) for window in shrunk]
+    expected = count_lizards(enlarged, 224, 224)
+    return compare_number(
         answer,
-        _cell(difference.argmin(), difference),
-        mistakes,
-        right="Right: no other cell is as blue.",
-        otherwise="Not that cell. Look for the darkest blue in the left map.",
+        expected,
+        [(count_lizards(shrunk, 153, 153), "That is the count of the small windows themselves.")],
+        right=(
+            f"Right: {expected} of {len(windows)}. These windows hold no more detail than the "
+            "small ones; the animal only takes up more pixels."
+        ),
+        otherwise="Not that count. Shrink to 153x153, enlarge to 224x224, then `count_lizards`.",
+        relative=0,
     )
 
 
 @checker
-def check_03_3(answer: Any, before: Tensor, after: Tensor, was_right: Tensor) -> str:
-    """Exercise 3: the mean change of the photographs that were answered wrongly at first."""
-    number = read_number(answer)
-    change = after - before
-    expected = change[~was_right].mean().item()
+def reflect_03(answer: Any) -> str:
+    """Exercise 3: what the crop did to the lizard, in a sentence."""
+    return reflect(
+        answer,
+        "Does it name all three things that a crop does?",
+        "Does it say what each of them did without the others?",
+        "Does it claim something of this lizard and this network only, or of all pictures?",
+        "Would it survive another window, and another size?",
+        least=8,
+    )
+
+
+@checker
+def check_03_4(answer: Any, before: np.ndarray, after: np.ndarray, was_right: np.ndarray) -> str:
+    """Exercise 4: the mean change of the photographs whose first answer was wrong."""
+    change = np.asarray(after) - np.asarray(before)
+    was_right = np.asarray(was_right, bool)
+    expected = change[~was_right].mean()
     mistakes = [
-        (change[was_right].mean().item(), "That is the mean change of those that were right."),
-        (change.mean().item(), "That is the mean change of all photographs."),
+        (change[was_right].mean(), "That is the mean change of those that were right."),
+        (change.mean(), "That is the mean change of all photographs."),
         (-expected, "The size is right; take after minus before."),
-        (after[~was_right].mean().item(), "That is their mean probability after, not its change."),
+        (
+            np.asarray(after)[~was_right].mean(),
+            "That is their mean probability after, not its change.",
+        ),
     ]
     return compare_number(
-        number,
+        answer,
         expected,
         mistakes,
-        right="Right. But they were picked for having failed: see what the text says of that.",
+        right="Right. But they were picked for having failed: the solutions say what that does.",
         otherwise="Not that number. Which photographs were wrong? `~was_right` picks them.",
-        absolute=0.005,  # Two decimals are printed.
+        absolute=0.005,  # Two decimals are enough.
     )
 
 
 @checker
-def check_03_4(share_inside: Any) -> str:
-    """Exercise 4: `share_inside(heat (h, w), box, size)`, one number."""
-
-    def solution(heat: Tensor, box: Box, size: Size) -> Tensor:
-        return _energy_inside(heat, box, size) / heat.sum()
-
-    def swapped(heat: Tensor, box: Box, size: Size) -> Tensor:
-        left, upper, right, lower = box
-        return solution(heat, (upper, left, lower, right), size)
-
-    heat, other = random_tensor(4, 5).abs(), random_tensor(7, 7).abs()
-    cases = [
-        (heat, (0, 0, 500, 400), (500, 400)),
-        (heat, (100, 200, 300, 300), (500, 400)),  # Whole cells, which are 100 by 100 pixels.
-        (heat, (30, 110, 260, 275), (500, 400)),
-        (heat, (30, 110, 260, 275), (300, 600)),
-        (other, (250, 40, 420, 500), (640, 520)),
-    ]
+def check_03_5(answer: Any) -> str:
+    """Exercise 5: the largest probability that the cropped cat's first class can have had."""
+    powers = torch.tensor([6.8055286, 6.7294292, 6.4594917]).exp()  # As printed.
+    shares = (powers / powers.sum()).tolist()
     mistakes = [
-        (swapped, "x and y are swapped: the box is (left, upper, right, lower)."),
-        (_energy_inside, "That is the energy inside; the share of the whole was asked for."),
-        (
-            lambda *case: _energy_inside(*case, of_a_cell=math.ceil) / case[0].sum(),
-            "A cell that the box cuts counts in part, not as a whole.",
-        ),
-        (
-            lambda *case: _energy_inside(*case, of_a_cell=math.floor) / case[0].sum(),
-            "A cell that the box cuts counts in part; you leave it out.",
-        ),
+        (1 - shares[0], "That is what is left for it."),
+        (shares[1], "That is the bound of the second class."),
+        (powers[0].item() / powers[1:].sum().item(), "The first power belongs to the sum, too."),
+        ((powers[0] / powers[1]).item(), "Those are the odds against the second class."),
     ]
-    right = "Right, also where the box cuts through cells."
-    return check_function(share_inside, solution, cases, mistakes, right=right)
-
-
-@checker
-def check_03_5(answer: Any, heat: Tensor, covered: Tensor) -> str:
-    """Exercise 5: the hottest cell (row, column) of a map (h, w) without the animal in it.
-
-    `covered`: (h, w), which share of each cell the animal covers; below a tenth is none.
-    """
-    row, column = read_whole_numbers(answer, "row", "column")
-    empty = covered < 0.1
-    rows, columns = heat.shape
-    if not (0 <= row < rows and 0 <= column < columns):
-        otherwise = f"Expected a row below {rows} and a column below {columns}, counted from 0."
-    elif empty[row, column]:
-        otherwise = "A cell without kitten, but a hotter one has none either."
-    else:
-        otherwise = "There is kitten in that cell."
-    return compare_cell(
+    return compare_number(
         answer,
-        _cell(torch.where(empty, heat, -1).argmax(), heat),
-        right="Right: as warm as it is, there is no kitten in it.",
-        otherwise=otherwise,
+        shares[0],
+        mistakes,
+        right="Right: with the other 997 classes in the sum it can only be less.",
+        otherwise="Not that number. The largest power stands above, all three below.",
+        absolute=0.005,  # Two decimals are enough.
     )
 
 
 @checker
-def check_03_6(dense_map: Any) -> str:
-    """Exercise 6: `dense_map(activation (C, h, w), weight (n_classes, C), c)`, a map (h, w)."""
+def check_03_6(answer: Any) -> str:
+    """Exercise 6: what the numbers of the cat and of the cropped cat carry."""
+    wrong = {
+        "b": "Not b: at most 0.38 after the crop, but of the probability before we only know that "
+        "it is at most 0.93. It may have been higher or lower.",
+        "e": "Not e: the crop also enlarged the cat and changed its proportions, and it is one "
+        "picture.",
+    }
+    missing = {
+        "a": "One is missing. Look at the labels: what kind of animal is each first answer?",
+        "c": "One is missing. Which odds are below 1.5 : 1?",
+        "d": "One is missing. Compare the odds of first and second in both lists.",
+    }
+    right = (
+        "Right. A cat comes first, but hardly: the two pictures' lists say nothing of how sure "
+        "the network was, and nothing of the reason."
+    )
+    return compare_letters(answer, wrong, missing, right)
+
+
+@checker
+def check_03_7(dense_map: Any) -> str:
+    """Exercise 7: `dense_map(activation (C, h, w), weight (n_classes, C), c)`, a map (h, w)."""
 
     def signed(activation: Tensor, weight: Tensor, c: int) -> Tensor:
         positive = (activation > 0).float().mean((1, 2))
@@ -179,8 +207,8 @@ def check_03_6(dense_map: Any) -> str:
         ),
         (
             spoilt,
-            "That is the spoilt map of section 8: the gradient from before the ReLU, the "
-            "activation from after it.",
+            "That is the map of the trap: the gradient from before the ReLU, the activation from "
+            "after it.",
         ),
         (lambda *case: normalize_map(solution(*case)), NORMALISED),
     ]
@@ -192,26 +220,5 @@ def check_03_6(dense_map: Any) -> str:
     return check_function(dense_map, solution, cases, mistakes)
 
 
-def _cell(index: Tensor, heat: Tensor) -> tuple[int, int]:
-    return divmod(index.item(), heat.shape[1])
-
-
 def _weighted_sum(weights: Tensor, maps: Tensor) -> Tensor:
     return torch.einsum("k,khw->hw", weights, maps)
-
-
-def _energy_inside(
-    heat: Tensor, box: Box, size: Size, of_a_cell: Callable[[float], float] = float
-) -> Tensor:
-    """The sum of a map inside a box; `of_a_cell` rounds the share of a cell that lies in it."""
-    rows, columns = heat.shape
-    left, upper, right, lower = box
-    width, height = size[0] / columns, size[1] / rows
-    total = torch.zeros(())
-    for row in range(rows):
-        for column in range(columns):
-            across = min(right, (column + 1) * width) - max(left, column * width)
-            down = min(lower, (row + 1) * height) - max(upper, row * height)
-            share = max(across, 0) * max(down, 0) / (width * height)
-            total += heat[row, column] * of_a_cell(share)
-    return total
