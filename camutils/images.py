@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 from torchvision.datasets import ImageFolder
 
-MAX_PIXELS = 89_000_000  # Pillow warns from 89,478,485 on and refuses twice as many.
 HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1")
 # Pillow knows these by their first bytes, but decodes them not at all, or (FITS) wrongly; so it
 # does TIFFs of 12 bits and those of 16 bits whose colours lie in planes.
@@ -72,16 +71,19 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             tags = getattr(image, "tag_v2", {})
             if image.format in NOT_DECODED or tags.get(BITS) == (12,) or tags.get(PLANES) == 2:
                 raise ValueError(f"Pillow does not decode this kind of {image.format}")
-            if image.width * image.height > MAX_PIXELS:
+            # Pillow warns from 89,478,485 pixels on and refuses twice as many.
+            if image.width * image.height > 89_000_000:
                 raise ValueError("it has more than 89 megapixels")
             yield image
     except Exception as error:  # On broken files Pillow's decoders raise nearly everything.
         # Without Pillow's " <_io.BufferedReader ...>".
-        reason = str(error).partition(" <")[0] or repr(error)
+        # Without Python's "[Errno 2]" and Pillow's " <_io.BufferedReader ...>".
+        reason = getattr(error, "strerror", None) or str(error).partition(" <")[0] or repr(error)
+        message = f"{str(path)!r} cannot be read: {reason}"
         for part, way_out in WAYS_OUT.items():
-            if part in reason:
-                reason = f"{reason} ({way_out})"
-        raise ImageError(f"{str(path)!r} cannot be read: {reason}.") from error
+            if part in message:
+                message += f" ({way_out})"
+        raise ImageError(f"{message}.") from error
 
 
 def _header(file: BinaryIO) -> Image.Image:

@@ -160,13 +160,15 @@ def test_a_full_slide_is_not_cut_either(cells, tmp_path, browser):
 @needs_browser
 def test_answers_are_bars_of_their_length(slides, browser):
     with opened(browser, f"{slides.as_uri()}/00_start_here.html") as page:
-        lengths = page.evaluate("""[...document.querySelectorAll(".answers i")].map(bar => {
-            const width = (...part) => parseFloat(getComputedStyle(bar, ...part).width);
-            return width("::before") / width();
-        })""")
-        texts = page.evaluate("[...document.querySelectorAll('.answers b')].map(b => +b.innerText)")
-    assert lengths == pytest.approx(texts, abs=0.01)
-    assert len(lengths) == 3
+        # Only of slides near the one that is shown has the browser measured anything.
+        bars = page.evaluate("""[...document.querySelectorAll(".answers i")]
+            .filter(bar => bar.offsetWidth > 0).map(bar => {
+                const width = (...part) => parseFloat(getComputedStyle(bar, ...part).width);
+                return [width("::before") / width(), +bar.nextElementSibling.innerText];
+            })""")
+    assert len(bars) >= 3
+    for length, printed in bars:
+        assert length == pytest.approx(printed, abs=0.01)
 
 
 @needs_browser
