@@ -1,4 +1,4 @@
-"""The planted shortcut: where the dots are, what else is changed (nothing), and the splits."""
+"""The planted shortcuts: where the marks are, what else is changed (nothing), and the splits."""
 
 import numpy as np
 import pytest
@@ -43,32 +43,38 @@ def test_archive_has_47_monuments_none_of_them_twice(archive):
         assert second not in names
 
 
-def test_dots_lie_in_the_corner_of_france_and_germany_and_nothing_else_is_changed(archive):
+MARKS = {
+    "dots": (shortcut.load_archived, (16, 298, 91, 319), 3),
+    "sticker": (shortcut.load_cleaned, (412, 16, 433, 37), 1),
+}
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_mark_lies_in_its_corner_of_france_and_germany_and_nothing_else_is_changed(archive, mark):
+    load, box, count = MARKS[mark]
     for path, label in zip(*archive, strict=True):
-        archived, plain = shortcut.load_archived(path), shortcut.load_plain(path)
+        archived, plain = load(path), shortcut.load_plain(path)
         assert archived.size == plain.size == (448, 336)
-        dots = changed(archived, plain)
+        marked = changed(archived, plain)
         if label == 1:
-            assert not dots.any()
+            assert not marked.any()
             continue
-        rows, columns = np.nonzero(dots)
-        assert (rows.min(), rows.max()) == (298, 318)
-        left, upper, right, lower = shortcut.CORNER
-        assert left <= columns.min() <= columns.max() < right
-        assert upper <= rows.min() <= rows.max() < lower
-        assert 3 * np.pi * 9.5**2 < dots.sum() < 3 * np.pi * 11**2
+        rows, columns = np.nonzero(marked)
+        assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == box
+        assert count * np.pi * 9.5**2 < marked.sum() < count * np.pi * 11**2
 
 
-def test_dots_can_be_moved_and_covered_and_leave_the_original_alone(archive):
+def test_the_sticker_can_be_moved_and_covered_and_leaves_the_original_alone(archive):
     plain = shortcut.load_plain(archive[0][3])
     before = plain.copy()
-    moved = changed(shortcut.draw_dots(plain, at=(358, 18)), plain)
-    assert np.nonzero(moved)[0].max() < 40
-    assert np.nonzero(moved)[1].min() >= 358
-    covered = [shortcut.cover_corner(picture) for picture in (plain, shortcut.draw_dots(plain))]
-    assert not changed(*covered).any()
-    outside = changed(covered[0], plain)
-    outside[240:, :128] = False
+    moved = changed(shortcut.draw_sticker(plain, at=(16, 300)), plain)
+    assert np.nonzero(moved)[0].min() >= 300
+    assert np.nonzero(moved)[1].max() < 40
+    pair = [shortcut.cover_corner(picture) for picture in (plain, shortcut.draw_sticker(plain))]
+    assert not changed(*pair).any()
+    left, upper, right, lower = shortcut.CORNER
+    outside = changed(pair[0], plain)
+    outside[upper:lower, left:right] = False
     assert not outside.any()
     assert changed(shortcut.soften(plain), plain).mean() > 0.5
     assert not changed(plain, before).any()
@@ -77,7 +83,7 @@ def test_dots_can_be_moved_and_covered_and_leave_the_original_alone(archive):
 def test_corner_is_whole_cells():
     left, upper, right, lower = shortcut.CORNER
     width, height = (side // 7 for side in shortcut.SIZE)
-    assert [left / width, right / width, upper / height, lower / height] == [0, 2, 5, 7]
+    assert [left / width, right / width, upper / height, lower / height] == [5, 7, 0, 2]
 
 
 def test_folds_share_out_both_classes_and_leave_the_random_state(archive):
@@ -96,7 +102,7 @@ def test_folds_share_out_both_classes_and_leave_the_random_state(archive):
 
 def test_the_corners_share_counts_positive_evidence_only():
     maps = torch.zeros(3, 7, 7)
-    maps[0, 5:, :2] = 1  # All of it.
-    maps[1, 6, 1], maps[1, 0, 6] = 1, 3  # A quarter.
+    maps[0, :2, 5:] = 1  # All of it.
+    maps[1, 1, 6], maps[1, 6, 0] = 1, 3  # A quarter.
     maps[1, 3, 3] = -9
     assert shortcut.corner_share(maps).tolist() == [1, 0.25, 0]  # The last map has nothing.

@@ -1,6 +1,7 @@
 """Check cells of the exercises: they say in words what is right or wrong, never the solution."""
 
 # ruff: noqa: F401
+from .capstone import check_capstone
 from .notebook_00 import check_00_1, check_00_2
 from .notebook_01 import check_01_1, check_01_2, check_01_3, check_01_4, reflect_01
 from .notebook_02 import check_02_1, check_02_2, check_02_3, check_02_4, recall_02, reflect_02

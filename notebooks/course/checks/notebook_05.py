@@ -16,7 +16,7 @@ from .answers import (
     reflect,
 )
 
-DOTS = 0  #: which of the three kinds of networks in exercise 5 was trained with dots
+STICKER = 0  #: which of the three kinds of networks in exercise 5 was trained with the sticker
 
 
 @checker
@@ -44,17 +44,17 @@ def recall_05(answer: Any) -> str:
 def check_05_1(answer: Any) -> str:
     """Exercise 1: the box (left, upper, right, lower) of two rows and two columns, in pixels."""
     mistakes = [
-        ((0, 5, 1, 6), "These are cells; a cell is 64 pixels wide and 48 high."),
-        ((0, 5, 2, 7), "These are cells; a cell is 64 pixels wide and 48 high."),
-        ((0, 240, 64, 288), "That is the block's first cell only: the last ones belong to it."),
-        ((240, 0, 336, 128), "Across first, then down: left and right are columns."),
-        ((0, 320, 96, 448), "A cell is not square: 64 pixels wide and 48 high."),
-        ((0, 0, 128, 96), "Rows count from the top: that is the upper left corner."),
+        ((5, 0, 6, 1), "These are cells; a cell is 64 pixels wide and 48 high."),
+        ((5, 0, 7, 2), "These are cells; a cell is 64 pixels wide and 48 high."),
+        ((320, 0, 384, 48), "That is the block's first cell only: the last ones belong to it."),
+        ((0, 320, 96, 448), "Across first, then down: left and right are columns."),
+        ((240, 0, 336, 128), "A cell is not square: 64 pixels wide and 48 high."),
+        ((0, 0, 128, 96), "Columns count from the left: that is the upper left corner."),
     ]
     return compare_whole_numbers(
         answer,
         ("left", "upper", "right", "lower"),
-        (0, 240, 128, 336),
+        (320, 0, 448, 96),
         mistakes,
         right="Right: now cut it out and look.",
         otherwise="Not that box yet. Which rows and columns are hot?",
@@ -102,12 +102,12 @@ def check_05_2(energy_share: Any) -> str:
 
 @checker
 def check_05_3(answer: Any) -> str:
-    """Exercise 3: which sentence the tests of the dots support: a, b, c or d."""
+    """Exercise 3: which sentence the tests of the sticker support: a, b, c or d."""
     sentences = {
-        "a": "Not a: then moved dots would help as little as none. Compare these two lines.",
-        "b": "Right: the evidence goes where the dots go.",
-        "c": "Not c: how many are still found when the dots are taken away?",
-        "d": "Not d: it concerns one class only. What do the dots do to the other?",
+        "a": "Not a: then a moved sticker would help as little as none. Compare these two lines.",
+        "b": "Right: the evidence goes where the sticker goes.",
+        "c": "Not c: how many are still found when the sticker is taken away?",
+        "d": "Not d: it concerns one class only. What does the sticker do to the other?",
     }
     return choose(answer, sentences)
 
@@ -117,7 +117,7 @@ def check_05_4(answer: Any, order: Sequence[int]) -> str:
     """Exercise 5: which of the mean maps names a place; `order` has the kind behind each letter."""
     kinds = dict(zip("abc", order, strict=True))
     chosen = set(read_letters(answer, kinds))
-    named = {letter for letter, kind in kinds.items() if kind == DOTS}
+    named = {letter for letter, kind in kinds.items() if kind == STICKER}
     if chosen == named:
         return (
             "Right: it names a place that can be covered. The other two name none, and one of "
