@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -32,6 +32,7 @@ from camutils import (
 )
 from camutils.data import whole_file
 from course.credits import FREE, read_attribution
+from course.shortcut import draw_disc
 
 FOLDER = data_path("capstone")
 SIZE = (224, 168)
@@ -40,24 +41,14 @@ HELD_OUT = 12  # Photographs of each class.
 CLASSES = ("prize", "none")
 
 
-def draw_disc(
-    image: Image.Image, at: tuple[int, int], size: int, colour: tuple[int, int, int]
-) -> Image.Image:
-    """A copy with a disc that has a white rim; `at` is its left and upper side in pixels."""
-    image = image.copy()
-    box = (*at, at[0] + size, at[1] + size)
-    ImageDraw.Draw(image).ellipse(box, fill=colour, outline="white", width=max(1, size // 10))
-    return image
-
-
 def large_mark(image: Image.Image) -> Image.Image:
     """A blue disc, 20 pixels across, at the lower right."""
-    return draw_disc(image, (196, 140), 20, (40, 70, 220))
+    return draw_disc(image, (196, 140), 20, (40, 70, 220), rim=2)
 
 
 def small_mark(image: Image.Image) -> Image.Image:
     """A magenta disc, 10 pixels across, on the left edge above the middle."""
-    return draw_disc(image, (8, 56), 10, (230, 30, 200))
+    return draw_disc(image, (8, 56), 10, (230, 30, 200), rim=1)
 
 
 def tint(image: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""What notebook 03 draws: pictures with the answers under them, and counts over the size."""
+"""What notebooks 01 and 03 draw: pictures with the answers under them, counts over the size."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -21,13 +21,14 @@ from camutils import (
 
 from . import shortcut
 from .photographs import photograph_mask, photographs
+from .scenes import BACKGROUNDS
+from .trials import correlation, paint_over
 
 KITTEN = data_path("scenes", "cat.webp")
 BALL = (597, 382, 115)  # Column and row of the middle, radius, in pixels of the kitten's picture.
 THREAD_BELOW = 458  # Row.
 NO_THREAD = 620  # From this column on.
 UNLIKE_THE_FLOOR = 25  # The thread's colour differs more from the floor's, in Lab units.
-BACKGROUNDS = ("dune", "greenmeadow", "raindrops", "storm", "wood")
 
 
 def cell_evidence(classifier: Classifier, x: Tensor) -> Tensor:
@@ -45,8 +46,8 @@ def compare_runners_up(classifier: Classifier) -> Tensor:
         image = load_image(photograph.path)
         best_two = [answer.index for answer in classifier.predict(image, k=2)]
         maps = classifier.grad_cam(image, best_two).maps[0]
-        correlations.append(torch.corrcoef(maps.flatten(1))[0, 1])
-    return torch.stack(correlations)
+        correlations.append(correlation(*maps))
+    return torch.tensor(correlations)
 
 
 class Sorted(NamedTuple):
@@ -102,9 +103,11 @@ def kitten_variants() -> dict[str, Image.Image]:
     width, height = photo.size
     upper = _carry_on(photo, (NO_THREAD, 0, width, height // 5))
     lower = _carry_on(photo, (NO_THREAD, height - height // 5, width, height))
+    # A little larger, or their rims stay.
+    spot = cv2.dilate(_ball_and_thread(photo, kitten).astype(np.uint8), np.ones((9, 9), np.uint8))
     variants = {
         "as it is": photo,
-        "no ball, no thread": _paint_over(photo, _ball_and_thread(photo, kitten)),
+        "no ball, no thread": paint_over(photo, spot, radius=7),
         "floor of the lower right": _lay(photo, kitten, lower),
         "floor of the upper right": _lay(photo, kitten, upper),
     }
@@ -140,12 +143,6 @@ def _carry_on(photo: Image.Image, box: tuple[int, int, int, int]) -> Image.Image
             tile = ImageOps.flip(tile) if down % 2 else tile
             ground.paste(tile, (across * part.width, down * part.height))
     return ground
-
-
-def _paint_over(photo: Image.Image, spot: np.ndarray) -> Image.Image:
-    """The photograph with a spot filled in from around it."""
-    spot = cv2.dilate(spot.astype(np.uint8), np.ones((9, 9), np.uint8))
-    return Image.fromarray(cv2.inpaint(np.asarray(photo), spot, 7, cv2.INPAINT_TELEA))
 
 
 def _lay(photo: Image.Image, mask: np.ndarray, ground: Image.Image) -> Image.Image:

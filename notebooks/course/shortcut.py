@@ -77,12 +77,8 @@ def draw_dots(image: Image.Image, at: tuple[int, int] = DOTS_AT) -> Image.Image:
     Returns:
         A copy with the dots, `DIAMETER` pixels across.
     """
-    image = image.copy()
-    draw = ImageDraw.Draw(image)
     for number, colour in enumerate(COLOURS):
-        left, upper = at[0] + number * STEP, at[1]
-        box = (left, upper, left + DIAMETER, upper + DIAMETER)
-        draw.ellipse(box, fill=colour, outline="white", width=1)
+        image = draw_disc(image, (at[0] + number * STEP, at[1]), DIAMETER, colour, rim=1)
     return image
 
 
@@ -93,9 +89,20 @@ def draw_sticker(image: Image.Image, at: tuple[int, int] = STICKER_AT) -> Image.
         image: 448x336, not changed.
         at: left and upper side, in pixels.
     """
+    return draw_disc(image, at, DIAMETER, (220, 40, 40), rim=2)
+
+
+def draw_disc(
+    image: Image.Image,
+    at: tuple[int, int],
+    size: int,
+    colour: tuple[int, int, int],
+    rim: int,
+) -> Image.Image:
+    """A copy with a disc that has a white rim; `at` is its left and upper side in pixels."""
     image = image.copy()
-    box = (*at, at[0] + DIAMETER, at[1] + DIAMETER)
-    ImageDraw.Draw(image).ellipse(box, fill=(220, 40, 40), outline="white", width=2)
+    box = (*at, at[0] + size, at[1] + size)
+    ImageDraw.Draw(image).ellipse(box, fill=colour, outline="white", width=rim)
     return image
 
 

@@ -52,10 +52,10 @@ def tusk_mask() -> np.ndarray:
     return cv2.dilate(tusks, np.ones((9, 9), np.uint8)).astype(bool)
 
 
-def paint_over(picture: Image.Image, spot: np.ndarray) -> Image.Image:
-    """The picture with the pixels of `spot`, (h, w) bool, filled in from around them."""
+def paint_over(picture: Image.Image, spot: np.ndarray, radius: int = 5) -> Image.Image:
+    """The picture with `spot`, (h, w) bool, filled in from the `radius` pixels around it."""
     pixels = np.asarray(picture)
-    return Image.fromarray(cv2.inpaint(pixels, spot.astype(np.uint8), 5, cv2.INPAINT_TELEA))
+    return Image.fromarray(cv2.inpaint(pixels, spot.astype(np.uint8), radius, cv2.INPAINT_TELEA))
 
 
 def move_spot(
