@@ -70,6 +70,7 @@ FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
 logger = getLogger(__name__)
 formulas = LatexToMathML()
 executed: dict[str, NotebookNode] = {}  # By the names of their pages.
+alternatives: dict[str, list[str]] = {}  # Those of a page's figures, in their order.
 failed: list[str] = []
 
 
@@ -114,18 +115,27 @@ def execute_notebooks(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> N
 
 
 def show_notebook(app: Sphinx, page: str, content: list[str]) -> None:
-    """Give MyST-NB the executed notebook, and alternative texts where it finds them."""
+    """Give MyST-NB the executed notebook, and keep its pictures' alternative texts."""
     if app.env.doc2path(page).suffix != ".ipynb":
         return
     notebook = tidy(executed.get(page) or nbformat.reads(content[0], as_version=4))
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            for kind in output.get("data", {}):
-                if alt := output.metadata.get(kind, {}).get("alt"):
-                    cell.metadata["mystnb"] = {"image": {"alt": alt}}
+    alternatives[page] = [
+        output.metadata[kind]["alt"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        for kind in output.get("data", {})
+        if "alt" in output.metadata.get(kind, {})
+    ]
     content[0] = nbformat.writes(notebook)
     if page in failed:
         app.env.note_reread()  # The next build tries again.
+
+
+def show_alternative_texts(app: Sphinx, doctree: nodes.document) -> None:
+    """Give a page's pictures their texts: MyST-NB takes one for all the pictures of a cell."""
+    images = [image for image in doctree.findall(nodes.image) if "alt" not in image]
+    for image, alt in zip(images, alternatives.get(app.env.docname, []), strict=True):
+        image["alt"] = alt
 
 
 def keep_copies_in_build(app: Sphinx) -> None:
@@ -159,6 +169,7 @@ def setup(app: Sphinx) -> None:
     app.connect("builder-inited", keep_copies_in_build)
     app.connect("env-before-read-docs", execute_notebooks)
     app.connect("source-read", show_notebook)
+    app.connect("doctree-read", show_alternative_texts)
     app.connect("build-finished", finish)
     app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
     for name in ("myst_nb.sphinx_ext", "myst_parser.sphinx_ext.main"):

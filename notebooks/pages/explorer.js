@@ -495,10 +495,13 @@ async function openFile(file) {
     return seeBitmap(bitmap, file.name);
   }, (picture) => {
     setOwn(picture);
+    if (wanted) {
+      history.replaceState(null, "", wanted);
+      readAddress();
+      wanted = null;
+    }
     const size = picture.pixels.join("×");
     say(`“${file.name}”, ${size} pixels: the network took ${picture.seconds.toFixed(1)} s.`);
-    if (wanted) location.hash = wanted;
-    wanted = null;
     $("thumbs").scrollTo(0, 0);
     showStage();
   });
