@@ -132,7 +132,7 @@ def show_notebook(app: Sphinx, page: str, content: list[str]) -> None:
 
 
 def show_alternative_texts(app: Sphinx, doctree: nodes.document) -> None:
-    """Give a page's pictures their texts: MyST-NB takes one for all the pictures of a cell."""
+    """Give each picture its text: MyST-NB gives all those of a cell the same."""
     images = [image for image in doctree.findall(nodes.image) if "alt" not in image]
     for image, alt in zip(images, alternatives.get(app.env.docname, []), strict=True):
         image["alt"] = alt
