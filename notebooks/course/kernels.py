@@ -12,6 +12,12 @@ from traitlets.config import Config
 
 TIMEOUT = 300  # Seconds for one cell.
 AT_A_TIME = 2  # So many kernels run side by side; if all shared all cores, they would wait.
+# The C library on Linux gives the memory of every large tensor back, and gets it anew, page by
+# page, for the next one: a sixth of the time of these notebooks.
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+}
 SHARE_OF_THE_CORES = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // AT_A_TIME))}
 
 
@@ -48,5 +54,6 @@ def run_notebook(
         resources={"metadata": {"path": str(path.parent)}},
         config=quiet_kernels(),
     )
-    client.execute(env={**os.environ, **(variables or {}), "CAMUTILS_WEIGHTS": weights})
+    environment = {**KEEP_MEMORY, **os.environ, **(variables or {}), "CAMUTILS_WEIGHTS": weights}
+    client.execute(env=environment)
     return notebook
