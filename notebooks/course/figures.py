@@ -24,10 +24,12 @@ from PIL import Image
 from camutils.data import data_path, whole_file
 from camutils.plotting import Figure
 
-from .credits import credit_groups, html_line, markdown_line
+from .credits import NOT_OURS, credit_groups, html_line, markdown_line
 from .scenes import scene_path
 
 CAPTIONS = Path(__file__).with_name("captions.toml")
+# `captions.md` begins with figures that ask for nothing; those of the first of these come last.
+CONDITIONS = (NOT_OURS, "GPL-", "CC-BY")
 JPEG = {"quality": 85, "subsampling": 0, "optimize": True}  # Full colour resolution.
 
 
@@ -67,11 +69,11 @@ def show_figure(
         kind, content = "png", _drawn(figure, "png", metadata={"Software": None})
     bundle = {f"image/{kind}": base64.b64encode(content).decode(), "text/plain": alt}
     display(bundle, raw=True, metadata={f"image/{kind}": {"alt": alt}})
-    text = f"**Figure {name}.** {caption}"
-    if groups:
-        lines = "".join(f"- {markdown_line(*group)}\n" for group in groups.items())
-        text += f"\n\n<details><summary>Credits</summary>\n\n{lines}\n</details>"
-    display(Markdown(text))
+    lines = "".join(f"- {markdown_line(*group)}\n" for group in groups.items())
+    summary = "In words; credits" if groups else "In words"
+    # JupyterLab gives every picture an empty alternative text, so it stands below, too.
+    folded = f"<details><summary>{summary}</summary>\n\n{alt}\n\n{lines}\n</details>"
+    display(Markdown(f"**Figure {name}.** {caption}\n\n{folded}"))
     if folder := os.environ.get("CAMUTILS_FIGURES"):
         _write(figure, name, caption, alt, groups, changes, data_path().parent / folder)
 
@@ -165,12 +167,15 @@ def _write(
         text += f" <small>{credits_text}</small>"
     element = (
         f'<figure id="{name}">\n'
-        f'<img src="{name}.{kind}" width="{width}" height="{height}" alt="{html.escape(alt)}">\n'
+        f'<img src="{name}.{kind}" width="{width}" height="{height}" alt="{html.escape(alt)}"'
+        ' style="max-width: 100%; height: auto">\n'
         f"<figcaption>{text}</figcaption>\n</figure>\n"
     )
     index = folder / "captions.md"
     written = index.read_text("utf-8") if index.is_file() else ""
     elements = dict(re.findall(r'(?s)(<figure id="(.+?)">.*?</figure>\n)', written))
     elements = {key: text for text, key in elements.items()} | {name: element}
+    elements = dict(sorted(elements.items()))
     with whole_file(index) as path:
-        path.write_text("\n".join(elements[key] for key in sorted(elements)), "utf-8")
+        in_order = sorted(elements.values(), key=lambda text: [word in text for word in CONDITIONS])
+        path.write_text("\n".join(in_order), "utf-8")

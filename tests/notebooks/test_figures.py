@@ -39,6 +39,14 @@ Second
 alt = "Two elephants, {label} both."
 pictures = ["elephants"]
 
+[02-d]
+caption = "A caption."
+alt = "Two elephants."
+
+[02-e]
+caption = "A caption."
+alt = "A bear."
+
 [02-no-caption]
 caption = " "
 alt = "Two elephants."
@@ -81,7 +89,8 @@ def test_a_figure_is_shown_as_one_picture_with_its_alternative_text(
         assert picture.width > 900
         if is_photo:  # No chroma subsampling: all three channels in full.
             assert [layer[1:3] for layer in picture.layer] == [(1, 1)] * 3
-    assert caption.data == "**Figure 02-a.** A caption."
+    assert caption.data.startswith("**Figure 02-a.** A caption.\n\n<details>")
+    assert "Two elephants stand in dry grass." in caption.data  # For JupyterLab's readers.
 
 
 def test_values_stand_in_caption_and_alternative_text(shown, photograph):
@@ -130,9 +139,9 @@ def test_the_captions_are_those_that_the_notebooks_show():
 def test_credits_are_folded_complete_and_grouped(shown, photograph):
     show_figure(show_images([photograph]), "02-credited")
     text = shown[1][0].data
-    caption, credits_text = text.split("<details><summary>Credits</summary>")
-    assert caption == "**Figure 02-credited.** A.\n\n"
-    lines = credits_text.strip().removesuffix("</details>").strip().splitlines()
+    caption, _, folded = text.partition("\n\n<details>")
+    assert caption == "**Figure 02-credited.** A."
+    lines = [line for line in folded.splitlines() if line.startswith("- ")]
     assert len(lines) == 2
     assert "[GPL-2.0-only](<https://www.gnu.org/" in lines[0]
     assert "](<https://commons.wikimedia.org/wiki/File:" in lines[1]
@@ -229,10 +238,24 @@ def test_files_are_equal_when_written_twice(shown, monkeypatch, tmp_path, photog
     assert "<dc:date>" not in svg
     first, second = (tmp_path / "one" / "captions.md").read_text("utf-8").split("\n\n")
     assert first.startswith(f'<figure id="02-a">\n<img src="02-a.{kind}" width="400"')
-    assert f'height="{height}" alt="Two elephants, &quot;tuskers&quot; both.">' in second
+    told = (
+        f'height="{height}" alt="Two elephants, &quot;tuskers&quot; both." style="max-width: 100%;'
+    )
+    assert told in second
     assert 'Second "caption" of a &amp; b.' in second
     assert "Whoever passes this figure on does so under the same licence." in second
     assert second.count('<a href="https://') >= 3
+
+
+def test_figures_that_anybody_may_pass_on_come_first(shown, monkeypatch, tmp_path, photograph):
+    monkeypatch.setenv("CAMUTILS_FIGURES", str(tmp_path))
+    figure = show_images([photograph])
+    elephants = data_path("scenes", "elephants.jpg")  # Under the GPL.
+    original = data_path("originals", "elephants.jpg")  # Nobody's to pass on.
+    for name, picture in (("02-a", original), ("02-d", elephants), ("02-e", BEAR)):
+        show_figure(figure, name, [picture])
+    written = re.findall('<figure id="(.+?)">', (tmp_path / "captions.md").read_text("utf-8"))
+    assert written == ["02-e", "02-d", "02-a"]
 
 
 def test_a_licence_that_asks_for_it_is_told_what_was_changed():
