@@ -292,8 +292,6 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
         chosen = chosen.reshape(1, -1).expand(n, -1)
     if chosen.shape[:-1] != (n,) or not 0 <= chosen.min() <= chosen.max() < n_classes:
         raise ValueError(refusal)
-    if chosen.shape[1] == n_classes > 2 and (chosen.sum(1) == 1).all():
-        raise ValueError("classes looks one-hot; pass class numbers: classes.argmax(1)[:, None].")
     return chosen
 
 
@@ -314,7 +312,8 @@ def check_tensor(
         TypeError: not a tensor.
         ValueError: a tensor of another form, an empty one, NaN or inf.
     """
-    expected = f"it must be a tensor {form}, N = {n or 'any'}. {hint}"
+    batch = f", N = {n}" if n else ""
+    expected = f"it must be a tensor {form}{batch}. {hint}"
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} is a {type(value).__name__}; {expected}")
     if value.ndim != ndim or n not in (None, len(value)):

@@ -10,6 +10,8 @@ from pathlib import Path
 def data_path(*parts: str) -> Path:
     """The path of a file or folder in `data/`, from wherever the code runs.
 
+    `data/` is the clone's, or the folder that the environment variable `CAMUTILS_DATA` names.
+
     Args:
         parts: the names below `data/`, as in `data_path("scenes", "elephants.jpg")`.
 

@@ -65,6 +65,8 @@ def download_original(name: str) -> Path:
 
 def main(names: list[str]) -> int:
     """Download each name and say in one sentence what came of it; 1 if anything failed."""
+    if not names:
+        print(__doc__)
     failed = 0
     for name in names:
         try:
@@ -75,7 +77,7 @@ def main(names: list[str]) -> int:
             print(f"{name}: {path}")
         except Exception as error:  # The other names may still come.
             failed = 1
-            print(f"{name} was not downloaded: {error}")
+            print(f"{name} failed: {error}")
     return failed
 
 

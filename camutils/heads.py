@@ -135,8 +135,10 @@ def fit_head(
     if "int" not in str(labels.dtype) or labels.shape != (n,) or labels.min() < 0:
         raise ValueError(f"labels must be a tensor of {n} integers from 0 on.")
     n_classes = n_classes or max(2, int(labels.max()) + 1)
-    if n_classes * n_channels > 2**28:
-        raise ValueError(f"labels or n_classes ask for {n_classes} classes: over a gigabyte.")
+    if not labels.max() < n_classes < 2**28 / n_channels:
+        raise ValueError(
+            f"labels must be below n_classes = {n_classes}, and the head below a gigabyte."
+        )
     history = {"loss": [], "accuracy": []}
     with torch.inference_mode(False), torch.enable_grad():
         pooled = activations.detach().float().mean((2, 3))

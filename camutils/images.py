@@ -76,7 +76,6 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 raise ValueError("it has more than 89 megapixels")
             yield image
     except Exception as error:  # On broken files Pillow's decoders raise nearly everything.
-        # Without Pillow's " <_io.BufferedReader ...>".
         # Without Python's "[Errno 2]" and Pillow's " <_io.BufferedReader ...>".
         reason = getattr(error, "strerror", None) or str(error).partition(" <")[0] or repr(error)
         message = f"{str(path)!r} cannot be read: {reason}"

@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,6 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torchvision import models, transforms
-from tqdm.auto import tqdm
 
 from .cam import CamResult, Classes, grad_cam, refuse_train_mode
 from .data import data_path, whole_file
@@ -151,8 +148,8 @@ def load_classifier(
     way = f"run once: python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB)"
     if stand_in not in EMBEDDED:
         raise WeightsError(
-            f"name is {name!r}, whose weights are not here; {way}. Or pass stand_in, one of "
-            f"{list(EMBEDDED)}."
+            f"name is {name!r}, whose weights are not here; {way}, and use weights='auto'. Or pass "
+            f"stand_in, one of {list(EMBEDDED)}."
         )
     print(f"{name} was asked for; {stand_in} answers instead. For the real one, {way}.")
     return _classifier(stand_in)
@@ -171,8 +168,9 @@ def _classifier(name: str, trained: bool = True) -> Classifier:
         model = _build(lambda: models.get_model(name, weights=None), files)
     if layer == LAST_RELU:
         layer = f"features.{len(model.features) - 2}"
-    if name == "vgg16_animals":
-        names = json.loads(data_path("weights", "vgg16_animals.json").read_text("utf-8"))
+    own = data_path("weights", f"{name}.json")
+    if own.is_file():  # Classes of our own.
+        names = json.loads(own.read_text("utf-8"))
         labels, wnids = names["labels"], names["wnids"]
     else:
         labels = [label.replace(" ", "_") for label in enum.meta["categories"]]
@@ -295,11 +293,8 @@ def fetch(url: str, path: Path, check: Callable) -> None:
     Raises:
         OSError, HTTPException: it could not be fetched. And whatever `check` raises.
     """
-    request = urllib.request.Request(url, headers={"User-Agent": "camutils"})
-    with urllib.request.urlopen(request, timeout=30) as answer, whole_file(path) as temporary:
-        bar = tqdm.wrapattr(answer, "read", total=answer.length, desc=path.name)
-        with bar as reading, open(temporary, "wb") as file:
-            shutil.copyfileobj(reading, file)
+    with whole_file(path) as temporary:
+        torch.hub.download_url_to_file(url, str(temporary))
         check(temporary)
 
 

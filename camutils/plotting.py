@@ -5,6 +5,7 @@ Notebook 02 lays a map over a picture by hand.
 
 import io
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -118,7 +119,7 @@ def show_images(
     Args:
         pictures: PIL pictures, or (h, w) tensors or arrays, which are drawn cell by cell, each
             scaled to its own range.
-        titles: one for each.
+        titles: one for each; a line longer than its panel is broken.
         columns: None for one row.
         suptitle: above them all.
         colormap: of the maps, any of matplotlib's.
@@ -141,9 +142,11 @@ def show_images(
     ratio_of_maps = _ratio((photographs or arrays)[0])
     ratios = [_ratio(array) if array.ndim == 3 else ratio_of_maps for array in arrays]
     columns = columns or len(arrays)
+    letters = round(12 * width / columns)  # That fit into a panel, at 10 points.
+    titles = [fill(title, letters, replace_whitespace=False) for title in titles]
     # A row is as high as its tallest picture, but never higher than a cell is wide.
     rows = [min(1, max(ratios[i : i + columns])) for i in range(0, len(arrays), columns)]
-    lines_of_title = max(len(title.splitlines()) for title in titles)
+    lines_of_title = 1 + max(title.count("\n") for title in titles)
     height = width / columns * sum(rows) + 0.22 * lines_of_title * len(rows)
     if suptitle:
         height += 0.35

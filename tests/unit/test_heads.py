@@ -243,7 +243,7 @@ def test_weight_decay_makes_the_weights_smaller(clusters):
         ({"activations": torch.zeros(60, 8)}, ValueError, r"activations .*\(60, 8\)"),
         ({"activations": torch.full((60, 8, 2, 2), INF)}, ValueError, "activations .*inf"),
         ({"activations": [[1.0]]}, TypeError, "activations .*list"),
-        ({"n_classes": 2}, IndexError, "2"),
+        ({"n_classes": 2}, ValueError, "labels .*n_classes = 2"),
         ({"lr": 1e30, "epochs": 3}, ValueError, r"lr .*1e\+30"),
     ],
 )

@@ -217,6 +217,20 @@ def test_every_picture_needs_its_title(titles):
         show_images([gradient()], titles)
 
 
+@pytest.mark.parametrize("columns", [2, 4])
+def test_a_long_title_is_broken_and_stays_over_its_panel(columns):
+    titles = ["as it is", "one line\nand another", "the same animal once more, without tusks", "a"]
+    figure = show_images([gradient()] * 4, titles, columns=columns)
+    figure.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    for axes, box in zip(figure.axes, boxes, strict=True):
+        assert box.width < 1.05 * axes.get_window_extent().width
+        assert not any(box.overlaps(other) for other in boxes if other is not box)
+    shown = [axes.get_title() for axes in figure.axes]
+    assert [" ".join(title.split()) for title in shown] == [" ".join(t.split()) for t in titles]
+    assert shown[1] == titles[1]
+
+
 def test_a_figure_is_a_png_that_pyplot_knows_nothing_of():
     figure = show_cam(gradient(), np.eye(3))
     assert isinstance(figure, Figure)
