@@ -32,3 +32,14 @@ def test_the_script_for_the_readers_own_picture_draws_its_map(tmp_path, monkeypa
     with Image.open("overlay.png") as overlay:
         assert overlay.size == (1024, 768)
     assert Path("picture_map_overlay.png").is_file()
+
+
+def test_five_lines_make_a_map(tmp_path, monkeypatch):
+    lines = block("recipe: map")
+    assert len(lines.splitlines()) == 5
+    monkeypatch.chdir(tmp_path)
+    exec(lines.replace('"data/', f'"{ROOT.as_posix()}/data/'), {})
+    with Image.open("overlay.png") as overlay:
+        colours = overlay.convert("HSV").getchannel("S").histogram()
+    assert sum(colours[128:]) > 10_000  # Hot places; all else is grey.
+    assert colours[0] > 100_000
