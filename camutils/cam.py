@@ -292,6 +292,8 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
         chosen = chosen.reshape(1, -1).expand(n, -1)
     if chosen.shape[:-1] != (n,) or not 0 <= chosen.min() <= chosen.max() < n_classes:
         raise ValueError(refusal)
+    if chosen.shape[1] == n_classes > 2 and (chosen.sum(1) == 1).all():
+        raise ValueError("classes looks one-hot; pass class numbers: classes.argmax(1)[:, None].")
     return chosen
 
 

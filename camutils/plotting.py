@@ -99,8 +99,12 @@ def show_cam(image: Image.Image, heatmap: Any, title: str | None = None, **optio
     overlaid = overlay(image, heatmap, **options)
     cells = as_heatmap(heatmap, 1)
     titles = ["picture", "heat map, {} x {} cells".format(*cells.shape), "overlay"]
-    colormap = options.get("colormap", "inferno")
-    figure = show_images([image, cells, overlaid], titles, suptitle=title, colormap=colormap)
+    figure = show_images(
+        [image, cells, overlaid],
+        titles,
+        suptitle=title,
+        colormap=options.get("colormap", "inferno"),
+    )
     figure.axes[1].images[0].set_clim(0, 1)  # The scale of the overlay.
     return figure
 
