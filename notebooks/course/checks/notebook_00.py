@@ -1,6 +1,7 @@
 """Checks of notebook 00: start here."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -33,13 +34,11 @@ def check_00_1(answer: Any) -> str:
 
 @checker
 def check_00_2(answer: Any) -> str:
-    """Exercise 2: the number of a class whose map keeps off the polar bear."""
+    """Exercise 2: a class whose map keeps off the polar bear, by its name or its number."""
     heat, on_bear = _compare_maps()
-    number = read_number(answer)
-    if number not in range(len(heat)):
-        raise AnswerError(f"Expected the number of a class, from 0 to {len(heat) - 1}.")
-    i = int(number)
-    label = load_classifier("efficientnet_lite0").categories[i].replace("_", " ")
+    categories = load_classifier("efficientnet_lite0").categories
+    i = _read_class(answer, categories)
+    label = categories[i].replace("_", " ")
     if on_bear[i] >= MOST_ON_BEAR:
         return f"Not yet: {on_bear[i]:.2f} of the heat of {label} lies in cells with bear in them."
     if heat[i] < LEAST_HEAT:
@@ -51,6 +50,24 @@ def check_00_2(answer: Any) -> str:
         f"Right: {label}, {heat[i]:.2f} times as hot as ice bear, and {on_bear[i]:.2f} of it on "
         "the bear. Draw it!"
     )
+
+
+def _read_class(answer: Any, categories: Sequence[str]) -> int:
+    """The number of a class: "Arctic_fox", "arctic fox", 279 and "279" are the same one.
+
+    Raises:
+        AnswerError: neither the name of a class nor its number.
+    """
+    if isinstance(answer, str) and not answer.strip().replace(".", "").isdigit():
+        name = answer.strip().lower().replace(" ", "_")
+        names = [category.lower() for category in categories]
+        if name not in names:
+            raise AnswerError(f'Expected a name from classifier.categories, got "{answer}".')
+        return names.index(name)
+    number = read_number(answer)
+    if number not in range(len(categories)):
+        raise AnswerError(f"Expected the number of a class, from 0 to {len(categories) - 1}.")
+    return int(number)
 
 
 @functools.cache

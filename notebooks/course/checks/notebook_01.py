@@ -113,7 +113,7 @@ def check_01_3(answer: Any) -> str:
 
 @checker
 def check_01_4(class_maps: Any) -> str:
-    """Exercise 4: `class_maps(maps (N, C, h, w), linear)`, (N, n_classes, h, w), bias included."""
+    """Exercise 5: `class_maps(maps (N, C, h, w), linear)`, (N, n_classes, h, w), bias included."""
 
     def solution(maps: Tensor, linear: nn.Linear) -> Tensor:
         return torch.einsum("ck,nkhw->nchw", linear.weight, maps) + linear.bias[:, None, None]
@@ -146,7 +146,7 @@ def _linear(n_inputs: int, n_outputs: int, seed: int) -> nn.Linear:
 
 @checker
 def reflect_01(answer: Any) -> str:
-    """Exercise 5: one sentence on what the experiments with the kitten show."""
+    """Exercise 4: one sentence on what the experiments with the kitten show."""
     return reflect(
         answer,
         "Does it say what was changed in the picture, and what was left as it was?",
