@@ -16,6 +16,7 @@ import io
 import os
 import re
 import shutil
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -268,7 +269,10 @@ class Talk:
         for beginning in self.plan[table][cell.id]:
             found = [one for one in self._sentences if _plain(one).startswith(beginning)]
             if len(found) != 1:
-                raise ValueError(f"talks.toml: {len(found)} sentences begin with {beginning!r}.")
+                raise ValueError(
+                    f"talks.toml, {table}.{cell.id}: {len(found)} sentences of the notebook begin "
+                    f"with {beginning!r}; write the first words of one."
+                )
             said += found
         return ("\n\n" if any(map(ITEM.match, said)) else " ").join(said)
 
@@ -527,7 +531,10 @@ def main() -> None:
     plans = read_plans()
     paths = [NOTEBOOKS / f"{name}.ipynb" for name in plans]
     # First as committed: what is wrong with a plan is known before anything runs.
-    talks = [Talk(nbformat.read(path, 4), plans[path.stem]) for path in paths]
+    try:
+        talks = [Talk(nbformat.read(path, 4), plans[path.stem]) for path in paths]
+    except ValueError as error:
+        sys.exit(str(error))
     print(f"Running {len(paths)} notebooks, {AT_A_TIME} at a time, which takes about two minutes:")
     decks = {}
     with ThreadPoolExecutor(AT_A_TIME) as pool:  # Their kernels are processes of their own.
