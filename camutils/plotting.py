@@ -123,7 +123,7 @@ def show_images(
     Args:
         pictures: PIL pictures, or (h, w) tensors or arrays, which are drawn cell by cell, each
             scaled to its own range.
-        titles: one for each; a line longer than its panel is broken.
+        titles: one for each; one that is longer than its panel is broken into lines.
         columns: None for one row.
         suptitle: above them all.
         colormap: of the maps, any of matplotlib's.
