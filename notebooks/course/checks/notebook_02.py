@@ -113,12 +113,12 @@ def check_02_4(answer: Any) -> str:
     wrong = {
         "b": "Not b: blue says that these cells raise the tusker's logit more. The map does not "
         "tell whether they raise or lower the other one's.",
-        "c": "Not c: that is a prediction about another picture. It is worth testing, and the next "
+        "d": "Not d: that is a prediction about another picture. It is worth testing, and the next "
         "cells do.",
     }
     missing = {
         "a": "Something is missing: what does a blue cell say about the maps of the two classes?",
-        "d": "Something is missing: what do all cells of the map add up to?",
+        "c": "Something is missing: what do all cells of the map add up to?",
     }
     right = "Right: the map is exact about this difference, and only about the difference."
     return compare_letters(answer, wrong, missing, right)

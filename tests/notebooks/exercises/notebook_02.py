@@ -62,6 +62,6 @@ EXERCISES = {
             lambda gradient, activation: 2 * plus_plus(gradient, activation),
         ],
     ),
-    "check_02_4": Exercise("ad", mistakes=["abd", "acd", "a", "d"]),
+    "check_02_4": Exercise("ac", mistakes=["abc", "acd", "a", "c"]),
     "recall_02": Exercise("bca", mistakes=["aca", "cca", "baa", "bba", "bcb", "bcc"]),
 }
