@@ -54,9 +54,11 @@ class Sorted(NamedTuple):
     """A photograph of `shortcut`'s archive, and what a network that has not seen it says."""
 
     photo: Image.Image
+    plain: Image.Image  #: the same without the dots
     heat: Tensor  #: (7, 7) in [0, 1]: what raises its answer above the other one
     label: str
     probability: float
+    without: float  #: the probability of the same class where the dots are not there
     n_right: int  #: of the photographs held out
     n_held_out: int
 
@@ -81,12 +83,17 @@ def sort_archive(name: str, seed: int) -> Sorted:
     right = probabilities.argmax(1) == labels
     i = [path.stem for path in paths].index(name)
     answer = int(probabilities[i].argmax())
+    plain = shortcut.load_plain(paths[i])
+    with torch.no_grad():
+        without = head(stack(preprocess(plain)[None]).mean((2, 3))).softmax(1)
     cams = class_activation_map(maps[[i]], head.weight.detach(), [answer, 1 - answer])[0]
     return Sorted(
         pictures[i],
+        plain,
         normalize_map((cams[0] - cams[1]).relu()),
         shortcut.CLASSES[answer],
         float(probabilities[i, answer]),
+        float(without[0, answer]),
         int(right[held_out].sum()),
         int(held_out.sum()),
     )

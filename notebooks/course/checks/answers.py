@@ -116,7 +116,10 @@ def read_letters(answer: Any, letters: Iterable[str]) -> list[str]:
     letters = sorted(letters)
     named = [letter for word in read_words(answer) if word != "and" for letter in word]
     if not named or not set(named) <= set(letters):
-        raise AnswerError(f'Expected letters from {letters[0]} to {letters[-1]}, as in "ad".')
+        example = letters[0] + letters[-1]
+        raise AnswerError(
+            f'Expected letters from {letters[0]} to {letters[-1]}, as in "{example}".'
+        )
     return named
 
 
