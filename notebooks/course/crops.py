@@ -73,4 +73,5 @@ def draw_counts(
         axes.legend(loc="lower right")
         axes.spines[["top", "right"]].set_visible(False)
     grid[0].set_ylabel(labels[1])
+    grid[0].set_yticks(range(0, n + 1, max(1, n // 5)))
     return figure

@@ -136,7 +136,7 @@ def check_03_5(answer: Any) -> str:
     powers = torch.tensor([6.8055286, 6.7294292, 6.4594917]).exp()  # As printed.
     shares = (powers / powers.sum()).tolist()
     mistakes = [
-        (1 - shares[0], "That is what is left for it."),
+        (1 - shares[0], "That is what the other two have."),
         (shares[1], "That is the bound of the second class."),
         (powers[0].item() / powers[1:].sum().item(), "The first power belongs to the sum, too."),
         ((powers[0] / powers[1]).item(), "Those are the odds against the second class."),
@@ -155,10 +155,9 @@ def check_03_5(answer: Any) -> str:
 def check_03_6(answer: Any) -> str:
     """Exercise 6: what the numbers of the cat and of the cropped cat carry."""
     wrong = {
-        "b": "Not b: at most 0.38 after the crop, but of the probability before we only know that "
-        "it is at most 0.93. It may have been higher or lower.",
-        "e": "Not e: the crop also enlarged the cat and changed its proportions, and it is one "
-        "picture.",
+        "b": "Not b: at most 0.38 after the crop, but before it anything from 0.07 to 0.93, since "
+        "no other class has more than the third. It may have been higher or lower.",
+        "e": "Not e: the crop also enlarged the cat, and it is one picture.",
     }
     missing = {
         "a": "One is missing. Look at the labels: what kind of animal is each first answer?",
