@@ -8,9 +8,11 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
+import yaml
 from docutils import nodes
 from math_core import LatexToMathML
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -21,18 +23,38 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxTranslator
 from sphinx.util.logging import getLogger
 
+from camutils.data import data_path
 from course.kernels import AT_A_TIME, SHARE_OF_THE_CORES, run_notebook
 
 sys.path.append(str(Path(__file__).with_name("pages")))  # Scripts, not a package.
 
 from explorer import write_explorer
 from rebuild import tidy
+from site_pages import (
+    describe_page,
+    join_captions,
+    leave_out_open_exercises,
+    link_explorer,
+    list_sections,
+    put_in_thumbnails,
+)
+
+about = yaml.safe_load((data_path().parent / "CITATION.cff").read_text("utf-8"))
 
 project = html_title = "Class activation maps"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+release = metadata.version("camutils")
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
 
 nb_execution_mode = "force"
-myst_enable_extensions = ["dollarmath"]
+nb_code_prompt_show = "Show the output"
+nb_code_prompt_hide = "Hide the output"
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_dmath_double_inline = True  # `$$...$$` needs no empty lines around it.
 myst_heading_anchors = 3  # Links may lead to sections: `02_....ipynb#6--in-one-line`.
 
@@ -43,23 +65,24 @@ add_module_names = False
 toc_object_entries_show_parents = "hide"
 default_role = "py:obj"  # Our docstrings write `names` as Markdown does.
 
+copybutton_selector = ":not(.output) > .highlight > pre"
+
 html_theme = "sphinx_book_theme"
 html_theme_options = {
     "back_to_top_button": False,
-    "footer_content_items": [],
+    "footer_content_items": ["footer-line.html"],
     "navbar_persistent": [],
     "use_download_button": False,
 }
-html_context = {"default_mode": "auto"}  # Light or dark as the reader's system is.
+html_context = {
+    "default_mode": "auto",  # Light or dark as the reader's system is.
+    "authors": about["authors"],
+}
 templates_path = ["_templates"]
 html_sidebars = {
-    "**": [
-        "navbar-logo.html",
-        "search-button-field.html",
-        "explorer.html",
-        "sbt-sidebar-nav.html",
-    ]
+    "**": ["navbar-logo.html", "search-button-field.html", "sbt-sidebar-nav.html"]
 }
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"
@@ -126,6 +149,7 @@ def show_notebook(app: Sphinx, page: str, content: list[str]) -> None:
         for kind in output.get("data", {})
         if "alt" in output.metadata.get(kind, {})
     ]
+    leave_out_open_exercises(notebook)
     content[0] = nbformat.writes(notebook)
     if page in failed:
         app.env.note_reread()  # The next build tries again.
@@ -169,7 +193,12 @@ def setup(app: Sphinx) -> None:
     app.connect("builder-inited", keep_copies_in_build)
     app.connect("env-before-read-docs", execute_notebooks)
     app.connect("source-read", show_notebook)
+    app.connect("source-read", put_in_thumbnails)
     app.connect("doctree-read", show_alternative_texts)
+    app.connect("doctree-read", join_captions)
+    app.connect("doctree-read", list_sections)
+    app.connect("doctree-read", link_explorer)
+    app.connect("html-page-context", describe_page)
     app.connect("build-finished", finish)
     app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
     for name in ("myst_nb.sphinx_ext", "myst_parser.sphinx_ext.main"):
