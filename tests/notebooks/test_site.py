@@ -23,8 +23,10 @@ FOLDER = ROOT / "notebooks"
 NOTEBOOKS = [*sorted(FOLDER.glob("[0-9]*.ipynb")), *sorted(FOLDER.glob("solutions/*.ipynb"))]
 PAGES = [path.relative_to(FOLDER).with_suffix("").as_posix() for path in NOTEBOOKS]
 TEXTS = sorted(path.stem for path in FOLDER.glob("*.md"))
+UNLISTED = {"index", "exam"}  # Students are not led to the second one.
 SEEN_IN_FULL = ["index", "03_gradcam_densenet201_iguanas"]
 SEEN_ONCE = [name for name in [*PAGES, *TEXTS, "search"] if name not in SEEN_IN_FULL]
+ON_PAPER = ["04_how_good_is_a_map", "reproduction"]
 PICTURES = ("image/png", "image/jpeg")
 
 
@@ -74,8 +76,32 @@ def cells_of(name):
 def test_every_page_is_in_the_navigation_and_the_notebooks_in_their_order(site):
     index = Page(site / "index.html").html
     listed = re.findall(r'toctree-l1"><a class="reference internal" href="(.*?)\.html"', index)
-    assert set(listed) | {"index"} == {*PAGES, *TEXTS}
+    assert set(listed) == {*PAGES, *TEXTS} - UNLISTED
     assert [name for name in dict.fromkeys(listed) if name in PAGES] == PAGES
+
+
+def test_a_card_of_each_notebook_has_a_picture_and_tells_the_minutes_of_its_head(site):
+    index = Page(site / "index.html").html
+    cards = re.findall(r'<div class="sd-card .*?</a>', index, re.DOTALL)
+    cards = {re.search('href="(.+?).html"', card)[1]: card for card in cards}
+    for name in [name for name in PAGES if "/" not in name]:
+        head = cells_of(name)[0].source.replace("an hour", "60 minutes")
+        minutes = re.search(r"\d+ minutes", head)[0]
+        assert minutes in cards[name], name
+        assert 'src="data:image/jpeg;base64,' in cards[name], name
+    assert {"capstone", "explorer"} <= cards.keys()
+
+
+def test_every_page_has_a_description_and_asks_the_web_for_nothing(site):
+    for path in [*site.glob("*.html"), *site.glob("solutions/*.html")]:
+        page = Page(path)
+        if path.stem not in ("search", "explorer"):
+            assert "description" in page.all("meta", "name"), path.name
+        asked = [page.all(tag, "src") for tag in ("script", "img", "iframe", "source")]
+        asked.append(page.all("link", "href"))
+        assert not any(address.startswith(("http", "//")) for one in asked for address in one)
+    for path in (site / "_static").rglob("*.css"):
+        assert not re.search(r"""url\(["']?(http|//)""", path.read_text("utf-8")), path.name
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -90,6 +116,24 @@ def test_every_picture_is_there_with_its_alternative_text(site, name):
     page = Page(site / f"{name}.html")
     assert page.all("img", "alt") == expected
     assert all((page.path.parent / source).is_file() for source in page.all("img", "src"))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_figure_has_its_caption_and_no_open_exercise_is_scolded(site, name):
+    shown = [
+        re.match(r"\*\*Figure (\S+)\.\*\*", output.data["text/markdown"])[1]
+        for cell in cells_of(name)
+        for output in cell.get("outputs", [])
+        if "text/markdown" in output.get("data", {})
+    ]
+    html = Page(site / f"{name}.html").html
+    figures = re.findall("<figure.*?</figure>", html, re.DOTALL)
+    assert [re.search('id="figure-(.+?)"', figure)[1] for figure in figures] == shown
+    for figure, figure_name in zip(figures, shown, strict=True):
+        assert "<img" in figure
+        assert f"<strong>Figure {figure_name}.</strong>" in figure.partition("<figcaption>")[2]
+    assert "Not yet: " not in html
+    assert "In words" not in html  # The pictures say it in their alternative texts.
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -215,13 +259,23 @@ BROKEN_WORDS = r"""() => {
     return broken;
 }"""
 
+CUT_OFF = """() => [...document.querySelectorAll("article :is(pre, table)")]
+    .filter(one => one.scrollWidth > one.parentElement.clientWidth)
+    .map(one => one.textContent.slice(0, 80))"""
 
-def assert_readable(page, width, *rules):
-    """Nothing sticks out, no word of a table is broken, axe-core finds nothing serious."""
+
+def assert_fits(page, width):
+    """Nothing sticks out, and no word of a table is broken."""
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(BROKEN_WORDS) == []
+
+
+def assert_accessible(page, *rules):
+    """axe-core finds nothing serious."""
     page.evaluate(EACH_COLOUR_ONCE)  # With thousands of equal tokens of code axe takes 15 s.
-    options = {"preload": False} | ({"runOnly": rules} if rules else {})
+    options = {"preload": False, "resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = rules
     assert [
         (finding["id"], [node["html"] for node in finding["nodes"]])
         for finding in Axe().run(page, options=options).response["violations"]
@@ -235,11 +289,13 @@ def test_a_page_in_all_widths_and_modes(site, browser, name):
     with opened(browser, f"{site.as_uri()}/{name}.html") as page:
         for width in (390, 768, 1400):
             page.set_viewport_size({"width": width, "height": 800})
-            for scheme, rules in (("light", []), ("dark", ["color-contrast"])):
-                page.emulate_media(color_scheme=scheme)
-                page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
-                page.wait_for_timeout(300)  # Transitions of colours.
-                assert_readable(page, width, *rules)
+            page.wait_for_timeout(100)
+            assert_fits(page, width)
+        for scheme, rules in (("light", []), ("dark", ["color-contrast"])):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
+            page.wait_for_timeout(300)  # Transitions of colours.
+            assert_accessible(page, *rules)
         assert page.locator("img").evaluate_all(
             "all => all.every(image => getComputedStyle(image).filter === 'none')"
         )  # Dark mode leaves figures as they are.
@@ -250,10 +306,25 @@ def test_a_page_in_all_widths_and_modes(site, browser, name):
 def test_a_page_on_a_phone(site, browser, name):
     with opened(browser, f"{site.as_uri()}/{name}.html", width=390) as page:
         page.evaluate("Promise.all([...document.images].map(image => image.decode()))")
-        assert_readable(page, 390)
+        assert_fits(page, 390)
+        if name not in PAGES[8:]:  # All solutions are made of the same parts.
+            assert_accessible(page)
 
 
 @needs_browser
-def test_search_finds_without_the_web(site, browser):
-    with opened(browser, f"{site.as_uri()}/search.html?q=pooling") as page:
+@pytest.mark.parametrize("name", ON_PAPER)
+def test_a_page_on_paper(site, browser, name):
+    with opened(browser, f"{site.as_uri()}/{name}.html", width=718) as page:  # A4.
+        page.emulate_media(media="print")
+        for hidden in (".bd-sidebar-primary", ".bd-header-article", ".copybtn", ".sections"):
+            assert not page.locator(hidden).first.is_visible(), hidden
+        assert page.evaluate(CUT_OFF) == []
+        folded = page.locator("details.hide .cell_output")
+        assert all(output.is_visible() for output in folded.all())
+
+
+@needs_browser
+def test_search_finds_the_explorer_without_the_web(site, browser):
+    with opened(browser, f"{site.as_uri()}/search.html?q=explorer") as page:
         page.wait_for_selector("#search-results li")
+        assert "explorer_page.html" in page.locator("#search-results").inner_html()
