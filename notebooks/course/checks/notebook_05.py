@@ -49,6 +49,7 @@ def check_05_1(answer: Any) -> str:
         ((320, 0, 384, 48), "That is the block's first cell only: the last ones belong to it."),
         ((0, 320, 96, 448), "Across first, then down: left and right are columns."),
         ((240, 0, 336, 128), "A cell is not square: 64 pixels wide and 48 high."),
+        ((320, 0, 447, 95), "One pixel short: a crop ends before its right and its lower side."),
         ((0, 0, 128, 96), "Columns count from the left: that is the upper left corner."),
     ]
     return compare_whole_numbers(
@@ -80,8 +81,12 @@ def check_05_2(energy_share: Any) -> str:
         positive = maps.relu()
         return (positive[:, rows, columns].sum() / positive.sum()).expand(len(maps))
 
+    def unsigned(maps: Tensor, rows: slice, columns: slice) -> Tensor:
+        return maps.abs()[:, rows, columns].sum((1, 2)) / maps.abs().sum((1, 2))
+
     mistakes = [
-        (signed, "What speaks against the class is still in it: set it to zero first."),
+        (unsigned, "Evidence against the class counts like evidence for it: set it to zero first."),
+        (signed, "Evidence against the class is still in it: set it to zero first."),
         (of_means, "That divides means; energy is a sum."),
         (
             lambda maps, rows, columns: maps.relu()[:, rows, columns].sum((1, 2)),
@@ -105,7 +110,7 @@ def check_05_3(answer: Any) -> str:
     """Exercise 3: which sentence the tests of the sticker support: a, b, c or d."""
     sentences = {
         "a": "Not a: then a moved sticker would help as little as none. Compare these two lines.",
-        "b": "Right: the evidence goes where the sticker goes.",
+        "b": "Right: it works on other pictures and in other places, if less well lower down.",
         "c": "Not c: how many are still found when the sticker is taken away?",
         "d": "Not d: it concerns one class only. What does the sticker do to the other?",
     }
@@ -123,9 +128,8 @@ def check_05_4(answer: Any, order: Sequence[int]) -> str:
             "Right: it names a place that can be covered. The other two name none, and one of "
             "them comes from networks that are just as wrong."
         )
-    if wrong := sorted(chosen - named):
-        letters = " and ".join(wrong).upper()
-        return f"Not {letters}: what place would you name, and what would you cover?"
+    if wrong := sorted(letter.upper() for letter in chosen - named):
+        return f"Not {' and '.join(wrong)}: what place would you name, and what would you cover?"
     return "Something is missing."
 
 

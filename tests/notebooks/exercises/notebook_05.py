@@ -12,6 +12,10 @@ def signed(maps, rows, columns):
     return maps[:, rows, columns].sum((1, 2)) / maps.sum((1, 2))
 
 
+def unsigned(maps, rows, columns):
+    return maps.abs()[:, rows, columns].sum((1, 2)) / maps.abs().sum((1, 2))
+
+
 def of_means(maps, rows, columns):
     positive = maps.relu()
     return positive[:, rows, columns].mean((1, 2)) / positive.mean((1, 2))
@@ -30,6 +34,7 @@ EXERCISES = {
             (320, 0, 384, 48),
             (0, 320, 96, 448),
             (240, 0, 336, 128),
+            (320, 0, 447, 95),
             (0, 0, 128, 96),
             (320, 0, 448, 192),
         ],
@@ -37,6 +42,7 @@ EXERCISES = {
     "check_05_2": Exercise(
         energy_share,
         mistakes=[
+            unsigned,
             signed,
             of_means,
             together,
