@@ -20,4 +20,4 @@ def check_capstone(level: Any, answer: Any) -> str:
     digest = hashlib.sha256(f"capstone {level} {letters[0]}".encode()).hexdigest()[:12]
     if digest == DIGESTS[level]:
         return "Right: this went along with the prize. Does your report say how you know?"
-    return "Not this one. Which of your experiments speaks against it?"
+    return "Not this one. Which of your experiments could have ruled it out?"
