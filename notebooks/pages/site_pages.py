@@ -102,10 +102,18 @@ def link_explorer(app: Sphinx, doctree: nodes.document) -> None:
 def describe_page(
     app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
 ) -> None:
-    """Give a page its first paragraph as a description, for search engines and previews."""
-    paragraph = doctree and doctree.next_node(nodes.paragraph)
-    if paragraph:
-        text = " ".join(paragraph.astext().split())
-        if len(text) > DESCRIPTION:
-            text = text[:DESCRIPTION].rpartition(" ")[0] + " …"
-        context["metatags"] += f'<meta name="description" content="{html.escape(text)}">\n'
+    """Give a page its first words as a description, for search engines and previews."""
+    if doctree is None:
+        return
+    paragraphs = doctree.findall(nodes.paragraph)
+    texts = [_words(one) for one in paragraphs if isinstance(one.parent, nodes.section)]
+    text = next(filter(None, texts), f"{context['title']}: {app.config.project}")
+    if len(text) > DESCRIPTION:
+        text = text[:DESCRIPTION].rpartition(" ")[0] + " …"
+    context["metatags"] += f'<meta name="description" content="{html.escape(text)}">\n'
+
+
+def _words(paragraph: nodes.paragraph) -> str:
+    """Its text without tags of HTML and alternative texts."""
+    texts = paragraph.findall(nodes.Text)
+    return " ".join("".join(t for t in texts if not isinstance(t.parent, nodes.raw)).split())
