@@ -75,6 +75,16 @@ def measure_the_iguana(steps=6):
     print(f"The second iguana, which the article calls classified correctly: {told}.")
 
 
+def measure_the_stand_in():
+    """Print what notebook 02's stand-in says of the book's photograph, which it has never seen."""
+    found = load_classifier("vgg16_animals").predict(
+        load_image(download.download_original("elephants"))
+    )
+    told = ", ".join(f"{a.label} {a.probability:.2f} (logit {a.logit:.2f})" for a in found)
+    print(f"\nvgg16_animals on the book's photograph of the elephants: {told}.")
+    return found[0].label
+
+
 def run(path, executed):
     """Execute a notebook and write it to a folder; gives what its cells print."""
     notebook = run_notebook(path, "pretrained")
@@ -103,6 +113,11 @@ def test_the_elephants_come_in_the_published_order(pretrained, capsys):
 def test_the_iguana_is_measured(pretrained, capsys):
     with capsys.disabled():
         measure_the_iguana()
+
+
+def test_the_stand_in_knows_the_books_photograph(pretrained, capsys):
+    with capsys.disabled():
+        assert measure_the_stand_in() == "African_elephant"
 
 
 def test_notebook_02_runs_on_vgg19_and_the_photograph(pretrained, capsys):
@@ -253,6 +268,17 @@ def test_the_iguanas_fingerprint_fits_the_network_that_it_was_made_with(publish,
         path.unlink()
     with pytest.raises((WeightsError, ImageError)):
         reproduce("iguana")
+
+
+def test_the_stand_in_is_asked_about_the_photograph_that_is_fetched(publish, made_up, capsys):
+    label = measure_the_stand_in()
+    assert data_path("originals", "elephants.jpg").is_file()
+    with Image.open(made_up / "picture.jpg") as picture:
+        first, *_ = load_classifier("vgg16_animals").predict(picture)
+    assert label == first.label
+    assert f"{first.label} {first.probability:.2f} (logit {first.logit:.2f})" in (
+        capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(("shift", "words"), [(0.5, "to within 0.50"), (4, "up to 4.00")])
