@@ -1,7 +1,7 @@
-"""What the site changes in its pages, beyond what their sources say; `conf.py` connects it.
+"""What the site changes in its pages, beyond what their sources say.
 
-All functions but `describe_page` take Sphinx's events `source-read` (a page's text) and
-`doctree-read` (its nodes).
+`conf.py` connects these functions to Sphinx's events: `source-read` has a page's text,
+`doctree-read` its nodes, `html-page-context` what its template gets.
 """
 
 import html
