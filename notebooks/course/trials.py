@@ -1,13 +1,19 @@
-"""What the experiments of notebook 02 do to a picture or to a map, and how maps are compared."""
+"""What the experiments of notebook 02 do to a picture or to a map, and how maps are compared.
+
+`python -m course.trials` repeats section 5 of notebook 02 on the photographs of section 7: which
+map agrees better with an occlusion map. It takes some minutes.
+"""
 
 import cv2
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from camutils import data_path, load_image
+from camutils import Classifier, data_path, load_classifier, load_image
+
+from .photographs import photographs
 
 # Rows and columns of `data/scenes/elephants.jpg` that hold the tusks of one elephant each.
 PLACES = (np.s_[248:308, 28:98], np.s_[290:328, 586:618])
@@ -81,3 +87,53 @@ def move_spot(
         if least <= ground[moved].mean() <= most and not (moved & spot).any():
             places.append(moved)
     return places
+
+
+def occlusion_map(model: nn.Module, x: Tensor, c: int) -> Tensor:
+    """How far the logit of class c falls where a grey square covers each 32nd part of a picture.
+
+    Args:
+        model: in eval mode, (N, 3, 224, 224) → (N, n_classes).
+        x: (1, 3, 224, 224); its mean colour is 0.
+        c: the class.
+
+    Returns:
+        (7, 7); each square reaches 16 pixels beyond its cell.
+    """
+    covered = []
+    for row in range(7):
+        for column in range(7):
+            picture = x.clone()
+            top, left = max(0, 32 * row - 16), max(0, 32 * column - 16)
+            picture[:, :, top : 32 * row + 48, left : 32 * column + 48] = 0
+            covered.append(picture)
+    with torch.no_grad():
+        rest = [model(batch)[:, c] for batch in torch.cat(covered).split(7)]
+        return model(x)[0, c] - torch.cat(rest).view(7, 7)
+
+
+def agree_with_occlusion(classifier: Classifier, image: Image.Image) -> tuple[float, float]:
+    """How Grad-CAM and the gradient of the pixels correlate with the first answer's occlusion."""
+    x = classifier.preprocess(image)[None].requires_grad_()
+    logits = classifier.model(x)[0]
+    c = logits.argmax().item()
+    (gradient,) = torch.autograd.grad(logits[c], x)
+    tiles = F.avg_pool2d(gradient.abs().amax(1), 32)[0]  # (7, 7)
+    blocks = F.avg_pool2d(classifier.grad_cam(image).maps[0], 2)[0]
+    occlusion = occlusion_map(classifier.model, x.detach(), c)
+    return correlation(occlusion, blocks), correlation(occlusion, tiles)
+
+
+def main() -> None:
+    """Print both correlations for each photograph, and how often the first is the larger."""
+    classifier = load_classifier("vgg16_animals")
+    better = []
+    for photo in photographs():
+        grad_cam, pixels = agree_with_occlusion(classifier, load_image(photo.path))
+        print(f"{photo.path.stem:24} Grad-CAM {grad_cam:5.2f}  pixels {pixels:5.2f}")
+        better.append(grad_cam > pixels)
+    print(f"Grad-CAM agrees better with occlusion on {sum(better)} of {len(better)} photographs")
+
+
+if __name__ == "__main__":
+    main()

@@ -21,12 +21,9 @@ NAME = "class-activation-maps"
 HANDED_OUT = ("camutils", "data", "notebooks", "pyproject.toml", "constraints.txt", "LICENSE")
 LEFT_OUT = shutil.ignore_patterns(
     *("solutions", "exam.md", "teaching.md", "originals", "explorer.html", "network.js"),
-    *(
-        ".*",
-        "__pycache__",
-        "*.egg-info",
-    ),
-    *("conf.py", "index.md", "api.md", "_static", "_templates", "slides*", "talks.toml"),
+    *("conf.py", "index.md", "api.md", "explorer_page.md", "_static", "_templates"),
+    *("slide*", "talks.toml", "site_pages.py", "thumbnails.py"),
+    *(".*", "__pycache__", "*.egg-info"),
 )
 README = """# Class activation maps
 

@@ -210,7 +210,6 @@ def test_the_plan_changes_a_talk(cells, tmp_path):
     [
         {"leave_out": ["cell-99"]},
         {"say": {"cell-99": ["Long"]}},
-        {"say": {"cell-7": ["No such sentence"]}},
         {"before": {"cell-99": []}},
         {"show": {"cell-99": "07-two"}},
     ],
@@ -218,6 +217,12 @@ def test_the_plan_changes_a_talk(cells, tmp_path):
 def test_a_plan_that_names_what_is_gone_is_refused(cells, plan, tmp_path):
     with pytest.raises(ValueError, match=r"^talks\.toml"):
         shown(cells, plan, tmp_path)
+
+
+def test_a_sentence_that_has_changed_gives_way_to_another(cells, tmp_path, capsys):
+    usual = shown(cells, {}, tmp_path)
+    assert shown(cells, {"say": {"cell-7": ["No such sentence"]}}, tmp_path) == usual
+    assert "say.cell-7" in capsys.readouterr().out
 
 
 def test_an_output_too_long_for_a_slide_is_refused(cells, tmp_path):
