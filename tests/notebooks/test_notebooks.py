@@ -20,10 +20,10 @@ def named(paths):
 
 
 def test_notebook_02_runs_on_vgg19(run_shorter):  # Notebook 03 on DenseNet201: test_densenet.py.
-    """On ten of the photographs; on all it would take minutes."""
+    """On six of the photographs; on all it would take minutes."""
     name = "02_gradcam_vgg19_elephants.ipynb"
     notebook = run_shorter(
-        FOLDER / name, {"animals = photographs()": "animals = photographs()[:10]"}
+        FOLDER / name, {"animals = photographs()": "animals = photographs()[:6]"}
     )
     # In the cell that asks for the network: others may print the same of a network of their own.
     (asked,) = [cell for cell in notebook.cells if 'load_classifier("vgg19", st' in cell.source]
