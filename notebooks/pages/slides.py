@@ -10,6 +10,7 @@ or the first. All other text becomes the speaker's notes. Exercises are left out
 have found" come only the credits. Where a talk differs from that, `talks.toml` says so.
 """
 
+import argparse
 import base64
 import hashlib
 import io
@@ -526,17 +527,22 @@ def run(path: Path, talk: Talk) -> NotebookNode:
     return notebook
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the notebooks that have a talk and write their decks into `build/slides`."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("notebooks", nargs="*", help="beginnings of their names, as 02; none: all")
+    chosen = tuple(parser.parse_args(arguments).notebooks)
     folder = Path("build", "slides")
-    plans = read_plans()
+    plans = {name: plan for name, plan in read_plans().items() if name.startswith(chosen or ("",))}
+    if not plans:
+        parser.error(f"no talk begins with {' or '.join(chosen)}")
     paths = [NOTEBOOKS / f"{name}.ipynb" for name in plans]
     # First as committed: what is wrong with a plan is known before anything runs.
     try:
         talks = [Talk(nbformat.read(path, 4), plans[path.stem]) for path in paths]
     except ValueError as error:
         sys.exit(str(error))
-    print(f"Running {len(paths)} notebooks, {AT_A_TIME} at a time, which takes about two minutes:")
+    print(f"Running {len(paths)} notebooks, {AT_A_TIME} at a time; all six take some minutes.")
     decks = {}
     with ThreadPoolExecutor(AT_A_TIME) as pool:  # Their kernels are processes of their own.
         for path, notebook in zip(paths, pool.map(run, paths, talks), strict=True):

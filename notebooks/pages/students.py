@@ -1,7 +1,8 @@
 """What a teacher hands out: `python notebooks/pages/students.py`.
 
-`class-activation-maps.zip` is the course without outputs, solutions, exam and tests, so that no
-answer stands below a prediction. `predictions.html` has a sheet for each lesson, to be printed.
+`class-activation-maps.zip` is the course without outputs, solutions, exam and tests: no result
+stands below a prediction, though the text further down tells it. `predictions.html` has a sheet for
+each lesson, to be printed.
 """
 
 import argparse
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 NAME = "class-activation-maps"
 HANDED_OUT = ("camutils", "data", "notebooks", "pyproject.toml", "constraints.txt", "LICENSE")
 LEFT_OUT = shutil.ignore_patterns(
-    *("solutions", "exam.md", "teaching.md", "originals", "explorer.html", "network.js"),
+    *("solutions", "exam.md", "teaching.md", "originals"),
     *("conf.py", "index.md", "api.md", "explorer_page.md", "_static", "_templates"),
     *("slide*", "talks.toml", "site_pages.py", "thumbnails.py"),
     *(".*", "__pycache__", "*.egg-info"),
@@ -34,6 +35,7 @@ The course without its results: run the cells, and predict first. You need Pytho
     .venv/bin/jupyter lab notebooks/00_start_here.ipynb
 
 On Windows write `py` for `python3`, `.venv\\Scripts\\` for `.venv/bin/` and double quotes.
+Links to solutions lead nowhere here: your teacher has them.
 """
 # Lesson → what it takes from which notebook: the first and the last section.
 LESSONS = {
@@ -42,15 +44,16 @@ LESSONS = {
     "3 · The gradient": {"02": (1, 11)},
     "4 · A wrong answer": {"03": (1, 7)},
     "5 · Is it any good?": {"04": (1, 3), "05": (1, 5)},
-    "6 · Their own model": {"06": (1, 7)},
+    "6 · Your own model": {"06": (1, 7)},
 }
 STYLE = """
+@page { margin: 12mm; }
 body { font: 11pt/1.4 serif; margin: 2em auto; max-width: 44em; }
 section { break-after: page; }
-article { break-inside: avoid; margin: 1.2em 0; }
+article { break-inside: avoid; margin: 0.8em 0; }
 h2 { font: bold 10pt sans-serif; margin: 0; }
 p { margin: 0.3em 0; }
-.line { border-bottom: 1px solid #999; height: 2.6em; font: 8pt sans-serif; color: #555; }
+.line { border-bottom: 1px solid #999; height: 2.2em; font: 8pt sans-serif; color: #555; }
 """
 
 
@@ -68,7 +71,9 @@ def predictions(notebook: str, first: int, last: int) -> list[tuple[str, str]]:
             number = re.match(r"\d+", section)
             box = re.sub(r"(?m)^> ?", "", part)
             if box.startswith("**Predict.**") and number and first <= int(number[0]) <= last:
-                found.append((f"{notebook}, {section}", box.removeprefix("**Predict.**")))
+                found.append(
+                    (f"Notebook {notebook}, section {section}", box.removeprefix("**Predict.**"))
+                )
     return found
 
 
@@ -105,6 +110,8 @@ def write_edition(folder: Path) -> None:
         else:
             shutil.copy(source, folder)
     (folder / "data" / "capstone" / "prepare.py").unlink()  # It tells what it did.
+    for name in ("explorer.html", "network.js"):  # Made by notebook 00, 16 MB.
+        (folder / "notebooks" / name).unlink(missing_ok=True)
     (folder / "README.md").write_text(README, "utf-8")
     for path in folder.glob("notebooks/*.ipynb"):
         notebook = nbformat.read(path, as_version=4)

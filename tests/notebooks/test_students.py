@@ -32,6 +32,7 @@ def test_the_edition_has_all_that_the_notebooks_need_and_no_answer(edition):
     names = {path.relative_to(edition).as_posix() for path in edition.rglob("*")}
     answers = ("solutions", "exam.md", "teaching.md", "data/capstone/prepare.py", "tests", ".git")
     assert not [name for name in names if any(answer in name for answer in answers)]
+    assert "notebooks/pages/network.js" in names  # Of which notebook 00 makes the explorer.
     needed = ("camutils", "notebooks/course", "data/photos", "data/scenes", "data/weights")
     for folder in needed:
         for path in (ROOT / folder).rglob("*"):
