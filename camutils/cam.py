@@ -252,8 +252,8 @@ def refuse_train_mode(model: Module) -> None:
         if module.training:
             raise ValueError(
                 f"{name or 'model'} is in train mode; call model.eval() first. If a module's own "
-                "train() prevents that, set its training = False. The modules of torch.export "
-                "have no eval mode: pass the original."
+                "train() prevents that: for m in model.modules(): m.training = False. The modules "
+                "of torch.export have no eval mode: pass the original."
             )
 
 
@@ -300,8 +300,11 @@ def _check_classes(classes: Classes, n: int, n_classes: int) -> Tensor:
         chosen = chosen.reshape(1, -1).expand(n, -1)
     if chosen.shape[:-1] != (n,) or not 0 <= chosen.min() <= chosen.max() < n_classes:
         raise ValueError(refusal)
-    if isinstance(classes, Tensor) and chosen.shape[1] == n_classes > 2 and chosen.sum() == n:
-        raise ValueError("classes looks one-hot; pass class numbers: classes.argmax(1)[:, None].")
+    if chosen.shape[1] == n_classes > 2 and chosen.sum() == n:
+        raise ValueError(
+            "classes looks one-hot; pass class numbers: "
+            "torch.as_tensor(classes).view(len(x), -1).argmax(1)[:, None]."
+        )
     return chosen
 
 

@@ -908,6 +908,7 @@ def with_nan(x):
         ({"classes": np.array([0, 1])}, ValueError, "^classes .*N = 2"),
         ({"classes": torch.zeros(3, 1).long()}, ValueError, r"(?s)^classes .*N = 2"),
         ({"classes": torch.eye(5).long()[[2, 3]]}, ValueError, "^classes .*one-hot.*argmax"),
+        ({"classes": np.eye(5, dtype=int)[[2, 3]]}, ValueError, "^classes .*one-hot.*argmax"),
         ({"classes": "cat"}, TypeError, "^classes .*'cat'"),
         ({"classes": []}, TypeError, r"^classes .*\[\]"),
         ({"classes": True}, TypeError, "^classes .*True"),
