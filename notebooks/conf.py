@@ -4,7 +4,6 @@ It executes them, two at a time; `-D nb_execution_mode=off` shows the committed 
 """
 
 import logging
-import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -106,8 +105,7 @@ def take_over_execution(app: Sphinx, config: Config) -> None:
 def execute(path: Path) -> tuple[NotebookNode, float]:
     """A notebook with new outputs, and how many seconds they took."""
     start = time.monotonic()
-    weights = os.environ.get("CAMUTILS_WEIGHTS") or "embedded"
-    notebook = run_notebook(path, weights, SHARE_OF_THE_CORES)
+    notebook = run_notebook(path, None, SHARE_OF_THE_CORES)
     return notebook, time.monotonic() - start
 
 

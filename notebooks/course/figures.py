@@ -175,7 +175,8 @@ def _write(
     written = index.read_text("utf-8") if index.is_file() else ""
     elements = dict(re.findall(r'(?s)(<figure id="(.+?)">.*?</figure>\n)', written))
     elements = {key: text for text, key in elements.items()} | {name: element}
-    elements = dict(sorted(elements.items()))
     with whole_file(index) as path:
-        in_order = sorted(elements.values(), key=lambda text: [word in text for word in CONDITIONS])
-        path.write_text("\n".join(in_order), "utf-8")
+        in_order = sorted(
+            elements, key=lambda key: ([word in elements[key] for word in CONDITIONS], key)
+        )
+        path.write_text("\n".join(elements[key] for key in in_order), "utf-8")

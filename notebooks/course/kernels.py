@@ -30,13 +30,13 @@ def quiet_kernels() -> Config:
 
 
 def run_notebook(
-    path: Path, weights: str = "embedded", variables: Mapping[str, str] | None = None
+    path: Path, weights: str | None = "embedded", variables: Mapping[str, str] | None = None
 ) -> NotebookNode:
     """Execute a notebook in its own folder; the file is left as it is.
 
     Args:
         path: the notebook.
-        weights: the kernel's `CAMUTILS_WEIGHTS`.
+        weights: the kernel's `CAMUTILS_WEIGHTS`. None: that of this process, else "embedded".
         variables: of the kernel's environment, beside those of this process.
 
     Returns:
@@ -45,6 +45,7 @@ def run_notebook(
     Raises:
         CellExecutionError: a cell failed.
     """
+    weights = weights or os.environ.get("CAMUTILS_WEIGHTS") or "embedded"
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,

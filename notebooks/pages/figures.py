@@ -1,7 +1,6 @@
 """The figures of a notebook as files for a post: `python notebooks/pages/figures.py 02`."""
 
 import argparse
-import os
 import re
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     for path in found:
         print(f"{path.name} ...", flush=True)
-        run_notebook(path, os.environ.get("CAMUTILS_WEIGHTS") or "embedded", settings)
+        run_notebook(path, None, settings)
     print(f"The figures are in {chosen.output}; captions.md has them ready for a post.")
     captions = Path(chosen.output, "captions.md").read_text("utf-8")
     elements = re.findall(r'(?s)<figure id="(.+?)">(.*?)</figure>', captions)

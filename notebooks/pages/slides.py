@@ -14,7 +14,6 @@ import argparse
 import base64
 import hashlib
 import io
-import os
 import re
 import shutil
 import sys
@@ -29,11 +28,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from markdown_it import MarkdownIt
-from math_core import LatexToMathML
-from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbformat import NotebookNode
 from PIL import Image
+from rendering import MARKDOWN
+from slide_figures import BELOW, BESIDE
 
 from course.credits import NOT_OURS
 from course.kernels import AT_A_TIME, SHARE_OF_THE_CORES, run_notebook
@@ -104,15 +102,6 @@ notes. With ?print-pdf after its address a deck becomes pages to print, and with
 </body>
 </html>
 """
-
-formulas = LatexToMathML()
-MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
-MARKDOWN.use(
-    dollarmath_plugin,
-    renderer=lambda formula, options: formulas.convert_with_local_state(
-        formula, displaystyle=options["display_mode"]
-    ),
-)
 
 
 @dataclass
@@ -457,7 +446,8 @@ def _is_better_beside(slide: Slide) -> bool:
         width, height = picture.size
     if slide.answers:
         return True
-    return min(760 / width, 610 / height) > min(1184 / width, 500 / height)
+    beside, below = (min(room[0] / width, room[1] / height) for room in (BESIDE, BELOW))
+    return beside > below
 
 
 def _picture(picture: Picture, folder: Path) -> str:
@@ -522,8 +512,7 @@ def run(path: Path, talk: Talk) -> NotebookNode:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, path.name)
         nbformat.write(begun, copy)
-        weights = os.environ.get("CAMUTILS_WEIGHTS") or "embedded"
-        notebook.cells[:n_cells] = run_notebook(copy, weights, SHARE_OF_THE_CORES).cells[1:]
+        notebook.cells[:n_cells] = run_notebook(copy, None, SHARE_OF_THE_CORES).cells[1:]
     return notebook
 
 

@@ -13,9 +13,7 @@ import tempfile
 from pathlib import Path
 
 import nbformat
-from markdown_it import MarkdownIt
-from math_core import LatexToMathML
-from mdit_py_plugins.dollarmath import dollarmath_plugin
+from rendering import MARKDOWN
 
 ROOT = Path(__file__).parents[2]
 NAME = "class-activation-maps"
@@ -23,7 +21,7 @@ HANDED_OUT = ("camutils", "data", "notebooks", "pyproject.toml", "constraints.tx
 LEFT_OUT = shutil.ignore_patterns(
     *("solutions", "exam.md", "teaching.md", "originals"),
     *("conf.py", "index.md", "api.md", "explorer_page.md", "_static", "_templates"),
-    *("slide*", "talks.toml", "site_pages.py", "thumbnails.py"),
+    *("slide*", "talks.toml", "rendering.py", "site_pages.py", "thumbnails.py"),
     *(".*", "__pycache__", "*.egg-info"),
 )
 README = """# Class activation maps
@@ -79,20 +77,13 @@ def predictions(notebook: str, first: int, last: int) -> list[tuple[str, str]]:
 
 def sheet() -> str:
     """The predictions of all lessons as a page, a sheet for each lesson."""
-    formulas = LatexToMathML()
-
-    def as_mathml(tex: str, options: dict) -> str:
-        return formulas.convert_with_local_state(tex, displaystyle=options["display_mode"])
-
-    markdown = MarkdownIt().enable("table")
-    dollarmath_plugin(markdown, renderer=as_mathml)
     parts = []
     for lesson, sections in LESSONS.items():
         parts.append(f"<section><h1>Lesson {lesson}</h1><p class='line'>Name</p>")
         for notebook, (first, last) in sections.items():
             for section, question in predictions(notebook, first, last):
                 heading = html.escape(re.sub("[`*]", "", section))
-                parts.append(f"<article><h2>{heading}</h2>{markdown.render(question)}")
+                parts.append(f"<article><h2>{heading}</h2>{MARKDOWN.render(question)}")
                 parts += [f"<p class='line'>{word}</p>" for word in ("I predict, because", "I saw")]
                 parts.append("</article>")
         parts.append("</section>")
